@@ -18,6 +18,7 @@ from rancher_ecr.errors import (
 )
 from rancher_ecr.model import AuthorizationToken, Change, Outcome, Registry, Report, server_address
 from rancher_ecr.protocols import RegistryStore, TokenSource
+from rancher_ecr.syncer import Syncer
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "StoreError",
     "StoreResponseError",
     "SyncError",
+    "Syncer",
     "TokenSource",
     "server_address",
 ]

@@ -2,7 +2,7 @@
 
 import enum
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from datetime import datetime
 
 from attrs import field, frozen
@@ -30,6 +30,10 @@ def server_address(text: str) -> str:
     return host if is_default else f"{host}:{port}"
 
 
+def _strings(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
 @frozen
 class AuthorizationToken:
     """A login for one registry host, as a token source gave it.
@@ -43,7 +47,7 @@ class AuthorizationToken:
     """
 
     proxy_endpoint: str
-    server_addresses: tuple[str, ...] = field(converter=tuple)
+    server_addresses: tuple[str, ...] = field(converter=_strings)
     username: str
     password: str = field(repr=False)
     expires_at: datetime = field()
@@ -143,11 +147,24 @@ class IssuedToken:
 
 @frozen
 class Delivery:
-    """That a token was written: to which store object, for which registry, with which outcome."""
+    """That a token was written: into which store, for which registry.
+
+    Attributes:
+        store: the store object itself, since names need not be unique.
+        registry: as listed before the write; None when it was created.
+        server_address: the address the login was written for.
+        token: what was written.
+    """
 
     store: object = field(repr=False)
+    registry: Registry | None
+    server_address: str
     token: AuthorizationToken
-    outcome: Outcome
+
+    @property
+    def created(self) -> bool:
+        """Whether the registry had no login before."""
+        return self.registry is None or self.registry.vacant
 
 
 @frozen
@@ -159,6 +176,7 @@ class Report:
         warnings: what is odd but stops nothing.
         dry_run: nothing was written; `outcomes` say what would have been.
         tokens: what the sources gave, for the next sync's `previous`.
+        complete_sources: the places of the sources that gave all they should, for the next sync's `previous`.
         deliveries: what was written with them, for the next sync's `previous`.
     """
 
@@ -166,6 +184,7 @@ class Report:
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
     tokens: tuple[IssuedToken, ...] = field(default=(), repr=False)
+    complete_sources: frozenset[int] = field(default=frozenset(), repr=False)
     deliveries: tuple[Delivery, ...] = field(default=(), repr=False)
 
     @property

@@ -1,0 +1,68 @@
+"""Keeps secrets out of what foreign code says: messages and chains are scrubbed here before anybody renders them."""
+
+import base64
+import threading
+import traceback
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+_SHORTEST = 5  # replacing shorter strings would garble ordinary words
+_REMEMBERED = 1024  # tokens rotate for years; the oldest rotated ones are long dead
+
+
+class Secrets:
+    """The secrets known to this process. Thread-safe; its repr shows none of them.
+
+    Args:
+        values: secrets that live as long as the process, such as keys; blank and None are skipped.
+    """
+
+    def __init__(self, *values: str | None) -> None:
+        self._lock = threading.Lock()
+        self._permanent = frozenset(spelling for value in values if value for spelling in _spellings(value))
+        self._rotating: dict[str, None] = {}
+
+    def add(self, *values: str | None) -> None:
+        """Remember secrets that rotate, such as tokens and session keys; of many the oldest are forgotten."""
+        with self._lock:
+            for value in values:
+                for spelling in _spellings(value or ""):
+                    self._rotating.pop(spelling, None)
+                    self._rotating[spelling] = None
+            while len(self._rotating) > _REMEMBERED:
+                del self._rotating[next(iter(self._rotating))]
+
+    def scrub(self, text: str) -> str:
+        """Return the text with every known secret replaced, in the spellings it is likely to be quoted in."""
+        with self._lock:
+            known = [*self._permanent, *self._rotating]
+        for secret in sorted((secret for secret in known if secret in text), key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return text
+
+    def scrub_cause(self, error: BaseException) -> BaseException:
+        """Return what may stand as a `__cause__`: the error itself, or a stand-in when its chain quotes a secret."""
+        rendered = "".join(traceback.format_exception(error)) + "".join(map(repr, _chain(error)))
+        if self.scrub(rendered) == rendered:
+            return error
+        return ScrubbedError(f"{type(error).__module__}.{type(error).__qualname__}: {self.scrub(str(error))}")
+
+
+class ScrubbedError(Exception):
+    """Stands in for a foreign exception whose text quoted a secret."""
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain
+
+
+def _spellings(secret: str) -> set[str]:
+    if len(secret) < _SHORTEST:
+        return set()
+    encoded = base64.b64encode(secret.encode()).decode()
+    spellings = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], encoded}
+    return {spelling for spelling in spellings if len(spelling) >= _SHORTEST}
