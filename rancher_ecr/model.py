@@ -99,7 +99,7 @@ class Change(enum.Enum):
     """Reading or writing failed."""
 
 
-@frozen
+@frozen(str=False)
 class Outcome:
     """What happened to one token at one store, or to a source or store as a whole.
 
@@ -130,6 +130,16 @@ class Outcome:
     def delivered(self) -> bool:
         """Whether a login was written that the orchestrator uses."""
         return self.change in {Change.UPDATED, Change.CREATED}
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        parts = [self.store or self.source or "", self.server_address or "", self.change.value]
+        if self.registry is not None and self.registry.address != self.server_address:
+            parts.append(f"(stored as {self.registry.address!r})")
+        if self.expires_at is not None:
+            parts.append(f"until {self.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+        line = " ".join(part for part in parts if part)
+        return f"{line}: {self.error}" if self.error else line
 
 
 @frozen

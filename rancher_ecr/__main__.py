@@ -1,0 +1,82 @@
+"""Arguments, output and exit codes of `python -m rancher_ecr`. Tiny: what the commands do is elsewhere."""
+
+import argparse
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Mapping, Sequence
+
+from rancher_ecr import __version__
+from rancher_ecr.errors import SettingsError
+from rancher_ecr.model import Report
+from rancher_ecr.redaction import Secrets
+from rancher_ecr.settings import VARIABLES, Settings
+
+OK, NOT_DELIVERED, WRONG_SETTINGS = 0, 1, 2
+
+_COMMANDS = {
+    "run": "keep the logins fresh until stopped (the default)",
+    "once": "sync once and say what was done",
+    "check": "look at everything and say what a sync would do; writes nothing",
+    "demo": "watch a sync between an embedded AWS and an embedded Rancher, on loopback only",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 all well, 1 something not delivered, 2 wrong settings."""
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "demo":
+        from rancher_ecr import demo  # noqa: PLC0415  # needs the extra `testing`, which only the demo may ask for
+
+        return demo.main()
+    from rancher_ecr import wiring  # noqa: PLC0415  # loads botocore and requests, which --help does not need
+
+    wiring.drop_blank_aws_variables(os.environ)
+    try:
+        settings = wiring.read_settings(os.environ)
+        secrets = wiring.known_secrets(os.environ, settings)
+        if arguments.command == "run":
+            return _run(settings, secrets)
+        return _once(settings, secrets, dry_run=arguments.dry_run or arguments.command == "check")
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"rancher_ecr: {problem}", file=sys.stderr)
+        return WRONG_SETTINGS
+
+
+def _once(settings: Settings, secrets: Secrets, *, dry_run: bool) -> int:
+    from rancher_ecr import logs, wiring  # noqa: PLC0415  # as above
+
+    logs.configure(settings.log_level, settings.log_format, secrets)
+    try:
+        report = wiring.make_syncer(settings, secrets).sync(dry_run=dry_run)
+    except SettingsError:
+        raise
+    except Exception:  # a bug; foreign code may have put a secret into it
+        print(secrets.scrub(traceback.format_exc()), file=sys.stderr)
+        return NOT_DELIVERED
+    _print_report(report)
+    return OK if report.ok else NOT_DELIVERED
+
+
+def _print_report(report: Report) -> None:
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for outcome in report.outcomes:
+        prefix = "would be: " if report.dry_run and outcome.delivered else ""
+        print(f"{prefix}{outcome}", file=sys.stdout if outcome.ok else sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rancher-ecr",
+        description="Keeps Amazon ECR logins in Rancher 1.x fresh. Everything is set by environment variables.",
+        epilog=_describe_variables({variable.name: variable.meaning for variable in VARIABLES}),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = "; ".join(f"{name}: {meaning}" for name, meaning in _COMMANDS.items())
+    parser.add_argument("command", nargs="?", choices=_COMMANDS, default="run", metavar="command", help=commands)
+    parser.add_argument("--dry-run", action="store_true", help="with once: write nothing, say what would be done")
+    parser.add_argument("--version", action="version", version=f"rancher-ecr {__version__}")
+    return parser

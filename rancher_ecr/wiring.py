@@ -1,0 +1,123 @@
+"""Settings -> Syncer: the only file that picks concrete classes."""
+
+import os
+from collections.abc import Mapping, MutableMapping
+from urllib.parse import unquote, urlsplit
+
+from rancher_ecr.errors import SettingsError
+from rancher_ecr.redaction import Secrets
+from rancher_ecr.settings import Settings
+from rancher_ecr.sources.ecr import ECRTokenSource
+from rancher_ecr.stores._cattle_api import CattleAPI
+from rancher_ecr.stores._cattle_http import CattleHTTP
+from rancher_ecr.stores.cattle_environments import CattleEnvironments
+from rancher_ecr.syncer import Syncer
+
+_SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def from_env(environ: MutableMapping[str, str] | None = None) -> Syncer:
+    """Make a Syncer as the environment asks for, without any request.
+
+    Blank AWS variables are removed from it: templates set them to nothing, and botocore, which reads the process's own
+    environment, refuses a blank profile.
+
+    Args:
+        environ: the variables; the process's own when None.
+
+    Raises:
+        SettingsError: with every problem there is.
+    """
+    environ = os.environ if environ is None else environ
+    drop_blank_aws_variables(environ)
+    settings = read_settings(environ)
+    return make_syncer(settings, known_secrets(environ, settings))
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read and check all settings, botocore's part included.
+
+    Raises:
+        SettingsError: with every problem there is.
+    """
+    problems: list[str] = []
+    try:
+        settings = Settings.from_environ(environ)
+    except SettingsError as error:
+        problems += error.problems
+        if not environ.get("AWS_REGION", "").strip():
+            problems += _source_problems()
+        raise SettingsError(problems) from None
+    return settings
+
+
+def _source_problems() -> tuple[str, ...]:
+    try:
+        ECRTokenSource()
+    except SettingsError as error:
+        return error.problems
+    return ()
+
+
+def make_syncer(settings: Settings, secrets: Secrets) -> Syncer:
+    """Make a Syncer of settings, without any request.
+
+    Args:
+        settings: what was asked for.
+        secrets: where the sources put what rotates, so that it can be scrubbed.
+
+    Raises:
+        SettingsError: botocore refuses a region, profile or role.
+    """
+    sources = [
+        ECRTokenSource(
+            region,
+            settings.registry_ids,
+            role_arn=settings.role_arn,
+            role_external_id=settings.role_external_id,
+            role_session_name=settings.role_session_name,
+            endpoint_url=settings.ecr_endpoint_url,
+            proxy_hosts=settings.proxy_hosts,
+            secrets=secrets,
+        )
+        for region in settings.regions or (None,)
+    ]
+    url = settings.cattle_url
+    http = CattleHTTP(
+        url.origin,
+        url.prefix,
+        settings.access_key,
+        settings.secret_key,
+        ca_bundle=settings.ca_bundle,
+        secrets=secrets,
+    )
+    stores = CattleEnvironments(
+        CattleAPI(http, url.version), project_id=url.project_id, selection=settings.environments
+    )
+    return Syncer(sources, stores, create_missing=settings.auto_create)
+
+
+def known_secrets(environ: Mapping[str, str], settings: Settings) -> Secrets:
+    """Collect the secrets that are known from the start, so that whatever quotes them can be scrubbed."""
+    proxies = (environ.get(name) for variable in _PROXY_VARIABLES for name in (variable, variable.lower()))
+    return Secrets(
+        settings.secret_key,
+        f"{settings.access_key}:{settings.secret_key}",
+        *(environ.get(name) for name in _SECRET_VARIABLES),
+        *(_password(proxy) for proxy in proxies if proxy),
+    )
+
+
+def drop_blank_aws_variables(environ: MutableMapping[str, str]) -> None:
+    """Remove AWS variables that are set to nothing."""
+    for name in [name for name, value in environ.items() if name.startswith("AWS_") and not value.strip()]:
+        del environ[name]
+
+
+def _password(url: str) -> str | None:
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return None
+    return unquote(password) if password else None
