@@ -5,7 +5,7 @@ import os
 import sys
 import textwrap
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rancher_ecr import __version__
 from rancher_ecr.errors import SettingsError
@@ -53,7 +53,7 @@ def _once(settings: Settings, secrets: Secrets, *, dry_run: bool) -> int:
         report = wiring.make_syncer(settings, secrets).sync(dry_run=dry_run)
     except SettingsError:
         raise
-    except Exception:  # a bug; foreign code may have put a secret into it
+    except Exception:  # noqa: BLE001  # a bug: its traceback is shown, but foreign code may have put a secret into it
         print(secrets.scrub(traceback.format_exc()), file=sys.stderr)
         return NOT_DELIVERED
     _print_report(report)
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rancher-ecr",
         description="Keeps Amazon ECR logins in Rancher 1.x fresh. Everything is set by environment variables.",
-        epilog=_describe_variables({variable.name: variable.meaning for variable in VARIABLES}),
+        epilog=_describe_variables(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = "; ".join(f"{name}: {meaning}" for name, meaning in _COMMANDS.items())
@@ -80,3 +80,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dry-run", action="store_true", help="with once: write nothing, say what would be done")
     parser.add_argument("--version", action="version", version=f"rancher-ecr {__version__}")
     return parser
+
+
+def _describe_variables() -> str:
+    width = max(len(variable.name) for variable in VARIABLES) + 2
+    lines = [
+        f"  {variable.name:<{width}}{variable.meaning}" + (f" [{variable.default}]" if variable.default else "")
+        for variable in VARIABLES
+    ]
+    note = (
+        "AWS credentials, profiles, endpoints, FIPS, dual-stack and retries: botocore's own variables. Proxies: "
+        "HTTP_PROXY, HTTPS_PROXY, NO_PROXY. A blank variable counts as unset."
+    )
+    return "\n".join(["environment variables:", *lines, "", *textwrap.wrap(note, 100)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -134,11 +134,11 @@ class Outcome:
     def __str__(self) -> str:
         """Say it in one line."""
         parts = [self.store or self.source or "", self.server_address or "", self.change.value]
-        if self.registry is not None and self.registry.address != self.server_address:
-            parts.append(f"(stored as {self.registry.address!r})")
         if self.expires_at is not None:
             parts.append(f"until {self.expires_at:%Y-%m-%d %H:%M:%S} UTC")
         line = " ".join(part for part in parts if part)
+        if self.delivered and self.registry is not None and self.registry.obstacle is not None:
+            line += f", though this one is not used at a pull: {self.registry.obstacle}"
         return f"{line}: {self.error}" if self.error else line
 
 
