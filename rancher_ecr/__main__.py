@@ -6,12 +6,18 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 from rancher_ecr import __version__
 from rancher_ecr.errors import SettingsError
 from rancher_ecr.model import Report
 from rancher_ecr.redaction import Secrets
 from rancher_ecr.settings import VARIABLES, Settings
+from rancher_ecr.syncer import Syncer
+
+if TYPE_CHECKING:
+    from rancher_ecr.service import Service
 
 OK, NOT_DELIVERED, WRONG_SETTINGS = 0, 1, 2
 
@@ -26,33 +32,49 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 all well, 1 something not delivered, 2 wrong settings."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a registry's address may be any text
     if arguments.command == "demo":
         from rancher_ecr import demo  # noqa: PLC0415  # needs the extra `testing`, which only the demo may ask for
 
         return demo.main()
-    from rancher_ecr import wiring  # noqa: PLC0415  # loads botocore and requests, which --help does not need
+    from rancher_ecr import logs, wiring  # noqa: PLC0415  # loads botocore and requests, which --help does not need
 
     wiring.drop_blank_aws_variables(os.environ)
     try:
         settings = wiring.read_settings(os.environ)
         secrets = wiring.known_secrets(os.environ, settings)
+        logs.configure(settings.log_level, settings.log_format, secrets)
         if arguments.command == "run":
-            return _run(settings, secrets)
-        return _once(settings, secrets, dry_run=arguments.dry_run or arguments.command == "check")
+            return _run(wiring.make_service(settings, secrets), settings)
+        syncer = wiring.make_syncer(settings, secrets)
     except SettingsError as error:
         for problem in error.problems:
             print(f"rancher_ecr: {problem}", file=sys.stderr)
         return WRONG_SETTINGS
+    return _once(syncer, secrets, dry_run=arguments.dry_run or arguments.command == "check")
 
 
-def _once(settings: Settings, secrets: Secrets, *, dry_run: bool) -> int:
-    from rancher_ecr import logs, wiring  # noqa: PLC0415  # as above
+def _run(service: "Service", settings: Settings) -> int:
+    from rancher_ecr.listener import Listener, open_socket  # noqa: PLC0415  # --help does not need it
+    from rancher_ecr.service import serve  # noqa: PLC0415  # as above
 
-    logs.configure(settings.log_level, settings.log_format, secrets)
+    port = settings.listen_port
+    sock = None if port is None else open_socket(port, asked=settings.listen_port_asked)
+    if sock is None:
+        serve(service)
+    else:
+        listener = Listener(sock, service.answer)
+        listener.start()
+        serve(service)
+        listener.close()
+    return OK
+
+
+def _once(syncer: Syncer, secrets: Secrets, *, dry_run: bool) -> int:
     try:
-        report = wiring.make_syncer(settings, secrets).sync(dry_run=dry_run)
-    except SettingsError:
-        raise
+        report = syncer.sync(dry_run=dry_run)
     except Exception:  # noqa: BLE001  # a bug: its traceback is shown, but foreign code may have put a secret into it
         print(secrets.scrub(traceback.format_exc()), file=sys.stderr)
         return NOT_DELIVERED

@@ -6,12 +6,15 @@ from urllib.parse import unquote, urlsplit
 
 from rancher_ecr.errors import SettingsError
 from rancher_ecr.redaction import Secrets
+from rancher_ecr.schedule import Schedule
+from rancher_ecr.service import Service
 from rancher_ecr.settings import Settings
 from rancher_ecr.sources.ecr import ECRTokenSource
 from rancher_ecr.stores._cattle_api import CattleAPI
 from rancher_ecr.stores._cattle_http import CattleHTTP
 from rancher_ecr.stores.cattle_environments import CattleEnvironments
 from rancher_ecr.syncer import Syncer
+from rancher_ecr.verify import verify
 
 _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -96,6 +99,24 @@ def make_syncer(settings: Settings, secrets: Secrets) -> Syncer:
         CattleAPI(http, url.version), project_id=url.project_id, selection=settings.environments
     )
     return Syncer(sources, stores, create_missing=settings.auto_create)
+
+
+def make_service(settings: Settings, secrets: Secrets) -> Service:
+    """Make the service of settings, without any request.
+
+    Raises:
+        SettingsError: botocore refuses a region, profile or role.
+    """
+    syncer = make_syncer(settings, secrets)
+    regions = ", ".join(source.name for source in syncer.sources)
+    environments = settings.cattle_url.project_id or ", ".join(settings.environments) or "the key's own"
+    return Service(
+        syncer,
+        schedule=Schedule(settings.sync_interval),
+        verify=verify if settings.verify else None,
+        secrets=secrets,
+        about=f"{regions}; Rancher {settings.cattle_url.host}, environment {environments}",
+    )
 
 
 def known_secrets(environ: Mapping[str, str], settings: Settings) -> Secrets:
