@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ class DockerConfig:
     def __init__(self, path: Path) -> None:
         self.name = f"docker config {path}"
         self._path = path
+        self._lock = threading.Lock()  # two hosts may be created at once, in one file
 
     def registries(self) -> Sequence[Registry]:
         """List every host that has a login."""
@@ -42,14 +44,18 @@ class DockerConfig:
         return dict(config)
 
     def _login(self, tokens: Mapping[str, AuthorizationToken]) -> None:
-        config = self._read()
-        for address, token in tokens.items():
-            auth = base64.b64encode(f"{token.username}:{token.password}".encode()).decode()
-            config["auths"][address] = {"auth": auth}
+        with self._lock:
+            config = self._read()
+            for address, token in tokens.items():
+                auth = base64.b64encode(f"{token.username}:{token.password}".encode()).decode()
+                config["auths"][address] = {"auth": auth}
+            self._replace(json.dumps(config, indent=2))
+
+    def _replace(self, text: str) -> None:
         new = self._path.with_suffix(".new")
         try:
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(config, file, indent=2)
+                file.write(text)
             new.replace(self._path)
         except OSError as error:
             raise StoreError(f"{self._path} cannot be written: {error.strerror}") from None

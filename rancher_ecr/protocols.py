@@ -29,8 +29,9 @@ class TokenSource(Protocol):
 class RegistryStore(Protocol):
     """Where an orchestrator keeps its registry logins.
 
-    `write` and `create` may be called from several threads at once, though never at once for one ref. No error other
-    than StoreError leaves a store, and no message, repr or name holds a secret.
+    `write` and `create` may be called from several threads at once, though never at once for one ref or one address: a
+    store that keeps several hosts in one object guards it itself. No error other than StoreError leaves a store, and no
+    message, repr or name holds a secret.
     """
 
     @property
