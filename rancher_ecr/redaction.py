@@ -42,10 +42,14 @@ class Secrets:
 
     def scrub_cause(self, error: BaseException) -> BaseException:
         """Return what may stand as a `__cause__`: the error itself, or a stand-in when its chain quotes a secret."""
-        rendered = "".join(traceback.format_exception(error)) + "".join(map(repr, _chain(error)))
+        try:
+            rendered = "".join(traceback.format_exception(error)) + "".join(map(repr, _chain(error)))
+            text = str(error)
+        except Exception:  # noqa: BLE001  # foreign exceptions may be unable to show themselves
+            return ScrubbedError(f"{type(error).__module__}.{type(error).__qualname__}")
         if self.scrub(rendered) == rendered:
             return error
-        return ScrubbedError(f"{type(error).__module__}.{type(error).__qualname__}: {self.scrub(str(error))}")
+        return ScrubbedError(f"{type(error).__module__}.{type(error).__qualname__}: {self.scrub(text)}")
 
 
 class ScrubbedError(Exception):
