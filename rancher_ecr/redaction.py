@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SHORTEST = 5  # replacing shorter strings would garble ordinary words
-_REMEMBERED = 1024  # tokens rotate for years; the oldest rotated ones are long dead
+_REMEMBERED = 4096  # spellings, some ten a token; tokens rotate for years, and the oldest are long dead
 
 
 class Secrets:
@@ -67,6 +67,7 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 def _spellings(secret: str) -> set[str]:
     if len(secret) < _SHORTEST:
         return set()
-    encoded = base64.b64encode(secret.encode()).decode()
-    spellings = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], encoded}
+    raw = secret.encode(errors="surrogatepass")  # the environment may hold bytes that are no text
+    encoded = base64.b64encode(raw).decode()
+    spellings = {secret, quote(raw), quote(raw, safe=""), quote_plus(raw), repr(secret)[1:-1], encoded}
     return {spelling for spelling in spellings if len(spelling) >= _SHORTEST}

@@ -136,7 +136,8 @@ class _Sync:
         tokens, warnings = distinct(issued.token for issued in self.issued)
         self.warnings += warnings
         for listing in listings:
-            listing.steps = plan(tokens, listing.registries or (), create_missing=self.syncer.create_missing)
+            if listing.registries is not None:  # nothing is created where it is not known what is there
+                listing.steps = plan(tokens, listing.registries, create_missing=self.syncer.create_missing)
         self.write(listings)
         self.note_absences(tokens, listings)
         if self.bugs:

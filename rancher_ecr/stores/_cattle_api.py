@@ -2,38 +2,31 @@
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 from rancher_ecr.errors import StoreError, StoreResponseError
+from rancher_ecr.stores._cattle_errors import response_error
 from rancher_ecr.stores._cattle_http import Answer, CattleHTTP
 
 VERSIONS = ("v2-beta", "v1")  # the newer first
 PAGE = 3000  # Cattle's own maximum; its default is 100
 MOST_PAGES = 1000
+MOST_ROWS = 100_000
 MOST_RESTARTS = 5
 NOT_FOUND = 404
 
-_LABEL = "the label io.rancher.container.agent.role: environment"
-_REMEDIES = {
-    401: "the key is refused: check CATTLE_ACCESS_KEY and CATTLE_SECRET_KEY, that the key is active, and that its "
-    "environment is not deactivated",
-    403: f"the key may not use this environment: unknown, deactivated, somebody else's, or an agent without {_LABEL}",
-    404: f"not there, or not visible to this key: an agent needs {_LABEL}",
-    405: f"the key may only read: use an environment key or that of a member who may write; an agent needs {_LABEL}",
-    409: "another change is under way, or the database refused the value; the next sync tries again",
-    429: "Rancher asks for fewer requests; the next sync tries again",
-}
-_CODE_REMEDIES = {
-    "MaxLengthExceeded": "the token is longer than this server stores",
-    "ServerAddressUsed": "the address is taken, perhaps by an inactive registry",
-}
-_WORD = re.compile(r"[\w .-]{1,80}", re.ASCII)
+Row = Mapping[str, str]
+"""A resource: those of its fields that are text and no secret. What is null, or no text, is left out."""
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class CattleAPI:
     """The resources of one Rancher server. Thread-safe.
+
+    Paths are below the version and without a leading slash; `kind` is the type that rows must have.
 
     Args:
         http: who carries the requests.
@@ -55,7 +48,7 @@ class CattleAPI:
         """The API's version; known once a list of projects was read."""
         return self._version or VERSIONS[0]
 
-    def projects(self, *, all_of_them: bool = False) -> list[Mapping[str, Any]]:
+    def projects(self, *, all_of_them: bool = False) -> list[Row]:
         """List the environments the key sees; an administrator's key sees those of others with `all_of_them`.
 
         Raises:
@@ -67,7 +60,7 @@ class CattleAPI:
                 return self._find_version(path)
         return self.rows(path, "project")
 
-    def _find_version(self, path: str) -> list[Mapping[str, Any]]:
+    def _find_version(self, path: str) -> list[Row]:
         for version in VERSIONS:
             self._version = version
             try:
@@ -77,14 +70,12 @@ class CattleAPI:
                 # A server that knows the version answers with a code of its own, even to a key without rights.
                 if not isinstance(error, StoreResponseError) or error.status != NOT_FOUND or error.code is not None:
                     raise
-        raise StoreError(f"{self.host} knows neither {' nor '.join(VERSIONS)}, so this is not a Rancher 1.x API")
+        raise StoreError(
+            f"{self.host} knows neither {' nor '.join(VERSIONS)}: this is not a Rancher 1.x API; is CATTLE_URL right?"
+        )
 
-    def rows(self, path: str, kind: str) -> list[Mapping[str, Any]]:
-        """Read a collection completely, in the order of ids.
-
-        Args:
-            path: below the version, without leading slash; may hold a query.
-            kind: the type its rows must have.
+    def rows(self, path: str, kind: str) -> list[Row]:
+        """Read a collection completely, in the order of ids; `path` may hold a query.
 
         Raises:
             StoreError: it could not be read, or kept changing while it was read page by page.
@@ -93,76 +84,81 @@ class CattleAPI:
             rows = self._read_pages(path, kind)
             if rows is not None:
                 return sorted(rows.values(), key=lambda row: number(row["id"]))
-        raise StoreError(f"{self.host}: {path} changed {MOST_RESTARTS} times while its pages were read")
+        raise StoreError(
+            f"{self.host}: {path} changed {MOST_RESTARTS} times while its pages were read; the next sync tries again"
+        )
 
-    def _read_pages(self, path: str, kind: str) -> dict[str, Mapping[str, Any]] | None:
+    def _read_pages(self, path: str, kind: str) -> dict[str, Row] | None:
         """Read all pages; None when the list shifted on the way.
 
         Cattle's marker is an offset: a row removed between two pages makes the next page begin one row too late. So
         every page but the first is asked to begin with the last row of the page before, and must do so.
         """
         separator = "&" if "?" in path else "?"
-        page: str | None = f"{path}{separator}limit={PAGE}&sort=id"
-        rows: dict[str, Mapping[str, Any]] = {}
+        page = f"{path}{separator}limit={PAGE}&sort=id"
+        rows: dict[str, Row] = {}
         overlap: str | None = None
         for _ in range(MOST_PAGES):
-            if page is None:
-                return rows
             answer = self._ask("GET", page)
-            data = _checked_rows(answer, kind)
+            data = _list_of(answer, kind)
             if overlap is not None and (not data or data[0]["id"] != overlap):
                 return None
             known = len(rows)
             rows.update((row["id"], row) for row in data)
             link = _next_link(answer)
-            if link is not None and len(rows) == known:
+            if link is None:
+                return rows
+            if not known < len(rows) <= MOST_ROWS:
                 break
-            page, overlaps = _next_page(link, path, overlap=len(data) > 1) if link is not None else (None, False)
+            page, overlaps = _next_page(link, path, overlap=len(data) > 1)
             overlap = data[-1]["id"] if overlaps else None
-        raise StoreError(f"{self.host}: the pages of {path} do not end")
+        raise StoreError(f"{self.host}: the pages of {path} do not end; is this a Rancher 1.x API?")
 
-    def get(self, path: str, kind: str) -> Mapping[str, Any]:
-        """Read one resource.
+    def get(self, path: str, kind: str, resource_id: str) -> Row:
+        """Read one resource of a collection.
 
         Raises:
             StoreError: it could not be read.
         """
-        return self._resource(self._ask("GET", path), kind)
+        return _resource_of(self._ask("GET", f"{path}/{quoted(resource_id)}"), kind, resource_id)
 
-    def put(self, path: str, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def put(self, path: str, kind: str, resource_id: str, body: Mapping[str, str]) -> Row:
         """Change fields of one resource and return it as it is then; fields left out are kept.
 
         Raises:
             StoreError: it was not changed, or there was no answer.
         """
-        return self._resource(self._ask("PUT", path, body), kind)
+        return _resource_of(self._ask("PUT", f"{path}/{quoted(resource_id)}", body), kind, resource_id)
 
-    def post(self, path: str, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Create a resource, or do an `?action=` on one, and return it. Its answer shows secrets in clear.
+    def post(self, path: str, kind: str, body: Mapping[str, str]) -> Row:
+        """Create a resource in a collection and return it.
 
         Raises:
-            StoreError: it failed, or there was no answer: then nobody knows whether it was done.
+            StoreError: it failed, or there was no answer: then nobody knows whether it was created.
         """
-        return self._resource(self._ask("POST", path, body), kind)
+        return _resource_of(self._ask("POST", path, body), kind)
 
-    def delete(self, path: str) -> None:
+    def act(self, path: str, resource_id: str, action: str) -> None:
+        """Start an action on one resource.
+
+        Raises:
+            StoreError: it was refused, or there was no answer.
+        """
+        self._ask("POST", f"{path}/{quoted(resource_id)}?action={action}", {})
+
+    def delete(self, path: str, resource_id: str) -> None:
         """Remove one inactive resource.
 
         Raises:
             StoreError: it was refused, or there was no answer.
         """
-        self._ask("DELETE", path)
+        self._ask("DELETE", f"{path}/{quoted(resource_id)}")
 
-    def _resource(self, answer: Answer, kind: str) -> Mapping[str, Any]:
-        body = answer.body or {}
-        if body.get("type") != kind or not isinstance(body.get("id"), str):
-            raise StoreError(f"{answer.method} {answer.url}: the answer is no {kind}, so it may be for another request")
-        return body
-
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        answer = self._http.ask(method, f"/{self.version}/{path}", body=body)
-        if answer.status >= 400:  # noqa: PLR2004  # HTTP's own border
-            raise _response_error(answer)
+    def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Answer:
+        secret = (body or {}).get("secretValue")
+        answer = self._http.ask(method, f"/{self.version}/{path}", body=body, secret=secret)
+        if answer.status >= 300:  # noqa: PLR2004  # HTTP's own border; what redirects somewhere does not come here
+            raise response_error(answer, self._http.scrub)
         if answer.body is None:
             raise StoreError(
                 f"{method} {answer.url}: answered {answer.status} without JSON, so this is not a Rancher API; "
@@ -182,15 +178,31 @@ def number(resource_id: str) -> tuple[int, str]:
     return (int(digits[0]) if digits else 0, resource_id)
 
 
-def _checked_rows(answer: Answer, kind: str) -> Sequence[Mapping[str, Any]]:
+def _row_of(body: Any, kind: str) -> Row | None:
+    if not isinstance(body, dict):
+        return None
+    row = {name: value for name, value in body.items() if isinstance(value, str) and name != "secretValue"}
+    return row if row.get("type") == kind and _ID.fullmatch(row.get("id", "")) else None
+
+
+def _resource_of(answer: Answer, kind: str, resource_id: str | None = None) -> Row:
+    row = _row_of(answer.body, kind)
+    if row is None or resource_id not in {None, row["id"]}:
+        raise StoreError(
+            f"{answer.method} {answer.url}: the answer is not the {kind} asked for; does a proxy mix up answers?"
+        )
+    return row
+
+
+def _list_of(answer: Answer, kind: str) -> list[Row]:
     body = answer.body or {}
     data = body.get("data")
-    if body.get("type") != "collection" or not isinstance(data, list):
-        raise StoreError(f"{answer.url}: the answer is no list; this is not what a Rancher 1.x API says")
-    for row in data:
-        if not isinstance(row, dict) or not isinstance(row.get("id"), str) or row.get("type") != kind:
-            raise StoreError(f"{answer.url}: the list holds something that is no {kind}")
-    return data
+    if body.get("type") != "collection" or not isinstance(data, list) or body.get("resourceType", kind) != kind:
+        raise StoreError(f"GET {answer.url}: the answer is no list of type {kind}; is this a Rancher 1.x API?")
+    rows = [row for row in (_row_of(item, kind) for item in data) if row is not None]
+    if len(rows) < len(data):
+        raise StoreError(f"GET {answer.url}: the list holds something that is no {kind}; is this a Rancher 1.x API?")
+    return rows
 
 
 def _next_link(answer: Answer) -> str | None:
@@ -205,26 +217,8 @@ def _next_page(link: str, path: str, *, overlap: bool) -> tuple[str, bool]:
     Of the link only the query is used: its scheme and host follow headers that proxies forget to send, its path lacks
     a proxy's prefix.
     """
-    query = dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
-    offset = re.fullmatch(r"m([1-9][0-9]*)", query.get("marker", "")) if overlap else None
+    query = dict(parse_qsl(link.partition("#")[0].partition("?")[2], keep_blank_values=True))
+    offset = re.fullmatch(r"m([1-9][0-9]{0,8})", query.get("marker", "")) if overlap else None
     if offset:
         query["marker"] = f"m{int(offset[1]) - 1}"
-    return f"{path.partition('?')[0]}?{urlencode(query)}", offset is not None
-
-
-def _response_error(answer: Answer) -> StoreResponseError:
-    body = answer.body or {}
-    is_cattle = body.get("type") == "error"
-    code, field = (
-        value if is_cattle and isinstance(value, str) and _WORD.fullmatch(value) else None
-        for value in (body.get("code"), body.get("fieldName"))
-    )
-    said = " ".join([str(answer.status), *([code] if code else []), *([f"({field})"] if field else [])])
-    if not is_cattle:
-        said += " without Rancher's JSON, so this is not a Rancher API, or a proxy in front of it speaks"
-    remedy = _CODE_REMEDIES.get(code or "") or _REMEDIES.get(answer.status)
-    if remedy is None:
-        remedy = "the server is in trouble; the next sync tries again" if answer.status >= 500 else "see its log"  # noqa: PLR2004  # HTTP's own border
-    return StoreResponseError(
-        f"{answer.method} {answer.url}: {said}: {remedy}", status=answer.status, code=code, field=field
-    )
+    return f"{path.partition('?')[0]}?{urlencode(query, errors='replace')}", offset is not None

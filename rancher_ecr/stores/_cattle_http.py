@@ -1,6 +1,5 @@
-"""One HTTP exchange with a Rancher API: session, time limits, retries, redirects. Knows no resource."""
+"""One HTTP exchange with a Rancher API: keys, limits, redirects, failures. Knows no resource."""
 
-import http.client
 import json
 import logging
 import threading
@@ -11,62 +10,36 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from attrs import frozen
-from requests.adapters import HTTPAdapter
+from attrs import field, frozen
 from requests.auth import HTTPBasicAuth
-from urllib3.util.retry import Retry
 
 from rancher_ecr.errors import StoreError
 from rancher_ecr.redaction import Secrets
+from rancher_ecr.stores._cattle_session import new_session
 
 _LOG = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 30.0
-BODY_TIMEOUT = 60.0  # a read timeout does not bound one byte a second
-LONGEST_BODY = 64 * 1024 * 1024  # 3,000 registries are about 10 MB
-LONGEST_CHUNK = 1024 * 1024
-LONGEST_RETRY_AFTER = 60
-CONNECTIONS = 8
-
-# What requests lets through of the layers below it, and of itself.
-_FOREIGN_ERRORS = (
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    OSError,
-    ValueError,  # idna and header values
-    Warning,  # when an application turns warnings into errors
-)
+_CHUNK = 64 * 1024  # what unpacks from it is in memory before it is counted
 
 
-class _Retry(Retry):
-    """Honours Retry-After, though for a minute at the most (urllib3 itself knows that limit only since 2.6.3)."""
+@frozen
+class Limits:
+    """What one request may take.
 
-    def get_retry_after(self, response: Any) -> float | None:
-        seconds = super().get_retry_after(response)
-        return None if seconds is None else min(seconds, LONGEST_RETRY_AFTER)
+    Attributes:
+        connect: seconds until there is a connection.
+        read: seconds of silence while an answer is awaited.
+        body: seconds until an answer's body is complete; a limit of silence does not bound one byte a second.
+        size: bytes of a body, unpacked; 3,000 registries are about 10 MB.
+    """
+
+    connect: float = 5.0
+    read: float = 30.0
+    body: float = 60.0
+    size: int = 64 * 1024 * 1024
 
 
-def new_session() -> requests.Session:
-    """Make a session that retries what is safe to repeat, and keeps a few connections."""
-    retry = _Retry(
-        total=3,
-        connect=3,
-        read=1,
-        status=2,
-        other=0,
-        redirect=False,
-        allowed_methods=frozenset({"GET", "PUT"}),  # a POST creates, so it is never repeated unseen
-        status_forcelist=frozenset({429, 500, 502, 503, 504}),
-        backoff_factor=0.5,
-        backoff_jitter=0.5,
-        raise_on_status=False,
-    )
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=CONNECTIONS, pool_block=True))
-    return session
+DEFAULT_LIMITS = Limits()
 
 
 @frozen
@@ -77,13 +50,13 @@ class Answer:
         method: of the request.
         url: of the request; it holds no secret.
         status: the HTTP status.
-        body: the JSON object; None when it was no JSON object.
+        body: the JSON object, which may show secrets in clear; None when it was no JSON object.
     """
 
     method: str
     url: str
     status: int
-    body: Mapping[str, Any] | None
+    body: Mapping[str, Any] | None = field(repr=False)
 
 
 class CattleHTTP:
@@ -97,6 +70,7 @@ class CattleHTTP:
         ca_bundle: file of the certificate authorities to trust; None leaves that to requests and its variables.
         session: who does the requests; `new_session()` when None.
         secrets: what must not be shown of foreign messages.
+        limits: what one request may take.
         monotonic: the clock for durations.
     """
 
@@ -110,6 +84,7 @@ class CattleHTTP:
         ca_bundle: str | None = None,
         session: requests.Session | None = None,
         secrets: Secrets | None = None,
+        limits: Limits = DEFAULT_LIMITS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._origin = origin
@@ -118,6 +93,7 @@ class CattleHTTP:
         self._ca_bundle = ca_bundle
         self._session = session or new_session()
         self._secrets = secrets or Secrets(secret_key, f"{access_key}:{secret_key}")
+        self._limits = limits
         self._monotonic = monotonic
         self._lock = threading.Lock()
 
@@ -126,29 +102,34 @@ class CattleHTTP:
         """Host and port, for people."""
         return self._origin.partition("://")[2]
 
-    def ask(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> Answer:
+    def scrub(self, text: str) -> str:
+        """Take the secrets out of what the server said, so that it may be shown."""
+        return self._secrets.scrub(text)
+
+    def ask(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, secret: str | None = None
+    ) -> Answer:
         """Send one request.
 
         Args:
             method: GET, PUT, POST or DELETE.
             path: what follows the prefix, query included.
             body: the JSON object to send.
+            secret: what of the body must not be shown, whoever quotes it.
 
         Raises:
             StoreError: there was no complete answer, or a redirect that must not be followed.
         """
-        url = f"{self._origin}{self._prefix}{path}"
-        answer, location = self._exchange(method, url, body)
-        if location is not None:
-            self._move(method, url, location)
+        if secret is not None:
+            self._secrets.add(secret, json.dumps(secret)[1:-1])  # as it is, and as the body spells it
+        while True:
             url = f"{self._origin}{self._prefix}{path}"
             answer, location = self._exchange(method, url, body)
-        if location is not None:
-            raise StoreError(f"{method} {url}: redirected again and again; set CATTLE_URL to the address it ends at")
-        return answer
+            if location is None:
+                return answer
+            self._move(method, url, location)  # from http to https alone, so this comes to an end
 
     def _exchange(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[Answer, str | None]:
-        problem: BaseException
         try:
             with self._session.request(
                 method,
@@ -156,31 +137,33 @@ class CattleHTTP:
                 json=body,
                 auth=self._auth,
                 headers={"Accept": "application/json", "User-Agent": "rancher-ecr"},
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                timeout=(self._limits.connect, self._limits.read),
                 allow_redirects=False,
                 stream=True,
                 verify=self._ca_bundle or True,  # given per request, REQUESTS_CA_BUNDLE does not override it
             ) as response:
-                body = _parse(self._read(response.raw, method, url))
+                content = self._read(response.raw)
                 location = response.headers["Location"] if response.is_redirect else None
-                return Answer(method, url, response.status_code, body), location
-        except _FOREIGN_ERRORS as error:
-            problem = self._secrets.scrub_cause(error)
+                return Answer(method, url, response.status_code, _parse(content)), location
+        except _TooMuchError as error:
+            problem, why = None, str(error)
+        except Exception as error:  # noqa: BLE001  # whatever foreign code raises here, the answer did not come
+            problem, why = self._secrets.scrub_cause(error), self._explain(error)
         # Outside the except block, so that the unscrubbed error is not the new one's __context__.
-        raise StoreError(f"{method} {url}: {self._explain(problem)}") from problem
+        raise StoreError(f"{method} {url}: {why}") from problem
 
-    def _read(self, raw: Any, method: str, url: str) -> bytes:
+    def _read(self, raw: Any) -> bytes:
         read = getattr(raw, "read1", raw.read)  # read1 returns what has come; older urllib3 has only read
-        until = self._monotonic() + BODY_TIMEOUT
+        until = self._monotonic() + self._limits.body
         content = bytearray()
-        while chunk := read(LONGEST_CHUNK, decode_content=True):
+        while chunk := read(_CHUNK, decode_content=True):
             content += chunk
-            if len(content) > LONGEST_BODY:
-                raise StoreError(
-                    f"{method} {url}: the answer is longer than {LONGEST_BODY >> 20} MiB; no Rancher API's"
-                )
+            if len(content) > self._limits.size:
+                raise _TooMuchError(f"the answer is longer than {self._limits.size} bytes; is this a Rancher API?")
             if self._monotonic() > until:
-                raise StoreError(f"{method} {url}: the answer was not complete after {BODY_TIMEOUT:g} s")
+                raise _TooMuchError(
+                    f"the answer was not complete after {self._limits.body:g} s; is Rancher, or a proxy, overloaded?"
+                )
         return bytes(content)
 
     def _move(self, method: str, url: str, location: str) -> None:
@@ -188,8 +171,11 @@ class CattleHTTP:
 
         The keys go to no other host, and a write is never repeated at an address it was not sent to.
         """
-        old, target = urlsplit(url), urlsplit(urljoin(url, location))
-        shown = f"{target.scheme}://{target.hostname}" + (f":{target.port}" if target.port else "") + target.path
+        try:
+            old, target = urlsplit(url), urlsplit(urljoin(url, location))
+        except ValueError:
+            raise StoreError(f"{method} {url} was redirected to what is no URL; is CATTLE_URL right?") from None
+        origin = f"{target.scheme}://{target.netloc.rpartition('@')[2]}"
         moved = (
             method == "GET"
             and (old.scheme, target.scheme) == ("http", "https")
@@ -197,29 +183,39 @@ class CattleHTTP:
             and old.path.rstrip("/") == target.path.rstrip("/")
         )
         if not moved:
+            shown = self.scrub(origin + target.path)
             raise StoreError(f"{method} {url} was redirected to {shown}, which is not followed; set CATTLE_URL to it")
-        origin = f"https://{target.netloc.rpartition('@')[2]}"
         with self._lock:
             if self._origin != origin:
                 self._origin = origin
                 _LOG.warning("%s redirects to %s, which is used from now on; set CATTLE_URL to it", url, origin)
 
-    def _explain(self, problem: BaseException) -> str:
-        text = self._secrets.scrub(str(problem)) or type(problem).__name__
-        if isinstance(problem, requests.exceptions.SSLError):
-            return f"TLS failed; is the certificate's authority in CATTLE_CA_BUNDLE? ({text})"
-        if isinstance(problem, requests.exceptions.ProxyError):
-            return f"the proxy failed; see HTTP_PROXY, HTTPS_PROXY and NO_PROXY ({text})"
-        if isinstance(problem, requests.exceptions.ConnectTimeout):
-            return f"no connection within {CONNECT_TIMEOUT:g} s; is CATTLE_URL right, and the way there open? ({text})"
-        if isinstance(problem, requests.exceptions.ReadTimeout):
-            return f"no answer within {READ_TIMEOUT:g} s ({text})"
+    def _explain(self, error: Exception) -> str:
+        text = self.scrub(str(error)) or type(error).__name__
+        match error:
+            case requests.exceptions.SSLError() | urllib3.exceptions.SSLError():
+                return f"TLS failed; is the certificate's authority in CATTLE_CA_BUNDLE? ({text})"
+            case requests.exceptions.ProxyError() | urllib3.exceptions.ProxyError():
+                return f"the proxy failed; see HTTP_PROXY, HTTPS_PROXY and NO_PROXY ({text})"
+            case requests.exceptions.ConnectTimeout():
+                return (
+                    f"no connection within {self._limits.connect:g} s; is CATTLE_URL right, and the way there open? "
+                    f"({text})"
+                )
+            case requests.exceptions.ReadTimeout() | urllib3.exceptions.ReadTimeoutError():
+                return f"no answer within {self._limits.read:g} s; is Rancher overloaded? ({text})"
+            case OSError() if type(error) is OSError:  # requests on a file of authorities that is not there
+                return f"is CATTLE_CA_BUNDLE, or REQUESTS_CA_BUNDLE, a file that can be read? ({text})"
         return f"no complete answer; is Rancher up, and CATTLE_URL right? ({text})"
+
+
+class _TooMuchError(Exception):
+    """An answer went beyond the limits."""
 
 
 def _parse(content: bytes) -> Mapping[str, Any] | None:
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter from a million opening brackets
         return None
     return body if isinstance(body, dict) else None

@@ -1,45 +1,32 @@
-"""What Rancher means by a registry and its login: which one counts, how it is written. Knows nothing of HTTP.
-
-Which credential a host gets at a pull, by the server's own look-up: of the environment's active registries the first
-whose address equals the image's host but for case; of that registry's active credentials the one with the lowest id.
-"""
+"""The registries of one Rancher environment: how a login is written and created. What counts is _cattle_registries'."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
-
-from attrs import field, frozen
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 
 from rancher_ecr.errors import RegistryUnusableError, StoreError, StoreResponseError
-from rancher_ecr.model import AuthorizationToken, Registry, server_address
-from rancher_ecr.stores._cattle_api import NOT_FOUND, CattleAPI, number, quoted
+from rancher_ecr.model import AuthorizationToken, Registry
+from rancher_ecr.stores._cattle_api import NOT_FOUND, CattleAPI, Row, quoted
+from rancher_ecr.stores._cattle_registries import (
+    Login,
+    is_active,
+    is_gone,
+    read_logins,
+    read_registries,
+    ref_of,
+    targets,
+)
 
 _LOG = logging.getLogger(__name__)
-
-# States in passing towards active are no obstacle: they last milliseconds, or seconds on a busy server.
-_ACTIVE = frozenset({"requested", "registering", "activating", "active", "updating-active"})
-_GONE = frozenset({"removing", "removed", "purging", "purged"})
 
 EMAIL = "ecr@rancher-ecr.invalid"  # v1 of Rancher 1.6 wants one and never uses it; other versions ignore it
 SETTLING = 10.0  # seconds to wait for something created to become active
 POLL = 0.2
+MOST_FAILURES = 5  # of attempts to withdraw a duplicate
 
-
-@frozen
-class Login:
-    """A registry's credential: its id, and the user name that is stored in it."""
-
-    id: str
-    username: str = field(eq=False)  # our own write changes it, and the credential stays the same
-
-
-@frozen
-class CattleRef:
-    """A registry on the server, and the credentials that are written there, lowest id first."""
-
-    registry_id: str
-    logins: tuple[Login, ...]
+REGISTRY = "registry"
+CREDENTIAL = "registryCredential"
 
 
 class CattleStore:
@@ -56,7 +43,8 @@ class CattleStore:
         self, api: CattleAPI, project_id: str, name: str, *, sleep: Callable[[float], object] = time.sleep
     ) -> None:
         self._api = api
-        self._path = f"projects/{quoted(project_id)}"
+        self._registries = f"projects/{quoted(project_id)}/registries"
+        self._credentials = f"projects/{quoted(project_id)}/registrycredentials"
         self._name = name
         self._sleep = sleep
 
@@ -71,15 +59,15 @@ class CattleStore:
 
     def __eq__(self, other: object) -> bool:
         """Whether it is the same environment of the same server, under the same name."""
-        return isinstance(other, CattleStore) and (self._api, self._path, self._name) == (
+        return isinstance(other, CattleStore) and (self._api, self._registries, self._name) == (
             other._api,
-            other._path,
+            other._registries,
             other._name,
         )
 
     def __hash__(self) -> int:
         """Agree with equality."""
-        return hash((self._path, self._name))
+        return hash((self._registries, self._name))
 
     def registries(self) -> Sequence[Registry]:
         """List the environment's registries, each with what stands in the way of its login.
@@ -88,8 +76,7 @@ class CattleStore:
             StoreError: they could not be read.
         """
         return read_registries(
-            self._api.rows(f"{self._path}/registries", "registry"),
-            self._api.rows(f"{self._path}/registrycredentials", "registryCredential"),
+            self._api.rows(self._registries, REGISTRY), self._api.rows(self._credentials, CREDENTIAL)
         )
 
     def write(self, logins: Mapping[Registry, AuthorizationToken]) -> None:
@@ -99,7 +86,18 @@ class CattleStore:
             StoreError: it was not written, or Rancher would not use what was written.
         """
         for registry, token in logins.items():
-            self._write(registry, token)
+            ref = ref_of(registry)
+            if self._put_all(ref.logins, token, registry):
+                continue
+            # It was vacant when it was listed, or what was listed is gone: look once more.
+            now = read_logins(self._credentials_of(ref.registry_id))
+            if registry.vacant and not now:
+                self._fill(ref.registry_id, token)
+            elif not self._put_all(now, token, registry):
+                raise RegistryUnusableError(
+                    f"{self._name}: the credentials of {registry.address!r} were removed or deactivated while they "
+                    "were written; the next sync looks again"
+                )
 
     def create(self, server_address: str, token: AuthorizationToken) -> None:
         """Create a registry and its credential; complete what an earlier, interrupted call began.
@@ -107,188 +105,144 @@ class CattleStore:
         Raises:
             StoreError: it was not created, or not completely.
         """
-        created = self._create_registry(server_address)
-        same = [r for r in self.registries() if r.address.lower() == server_address.lower()]
-        if not same:
-            raise StoreError(f"{self._name}: {server_address} was created and is gone again")
-        registry = same[0]
-        if created is not None and _ref(registry).registry_id != created:
-            # Cattle checks addresses before it takes its lock: another instance was faster, and its registry counts.
-            self._withdraw(f"{self._path}/registries/{quoted(created)}", "registry")
+        mine = self._post(self._registries, REGISTRY, {"serverAddress": server_address})
+        rows = [
+            row
+            for row in self._look(self._registries, REGISTRY)
+            if row.get("serverAddress", "").lower() == server_address.lower()
+        ]
+        credentials = [credential for row in rows for credential in self._credentials_of(row["id"])]
+        there = read_registries(rows, credentials)
+        if not there:
+            raise mine.error or StoreError(f"{self._name}: {server_address!r} was created and is gone; was it removed?")
+        registry = next((registry for registry in there if registry.obstacle is None), there[0])
+        registry_id = ref_of(registry).registry_id
+        # Cattle checks addresses before it takes its lock: another instance may have been as fast.
+        self._withdraw_duplicates(self._registries, REGISTRY, mine, rows, keep=registry_id)
         if registry.obstacle is not None:
             raise RegistryUnusableError(f"{self._name}: {server_address!r} would not be used: {registry.obstacle}")
-        self._write(registry, token)
-        self._settle(f"{self._path}/registries/{quoted(_ref(registry).registry_id)}", "registry")
-
-    def _create_registry(self, server_address: str) -> str | None:
-        try:
-            row = self._api.post(f"{self._path}/registries", "registry", {"serverAddress": server_address})
-        except StoreResponseError as error:
-            if error.code != "ServerAddressUsed":
-                raise
-            return None
-        return str(row["id"])
-
-    def _write(self, registry: Registry, token: AuthorizationToken) -> None:
-        ref = _ref(registry)
-        targets: Sequence[Login] = _targets(ref.logins, token.username)
-        if not targets:
-            self._fill(ref.registry_id, token)
-        elif not self._put(targets[0], token, registry):
-            targets = self._write_again(registry, token)
-        for login in targets[1:]:
-            self._put(login, token, registry)
-
-    def _write_again(self, registry: Registry, token: AuthorizationToken) -> Sequence[Login]:
-        """Look once more for the credential that counts: the one that was listed is gone, or active no longer."""
-        registry_id = _ref(registry).registry_id
-        rows = self._credentials_of(registry_id)
-        targets = _targets(_written(rows), token.username)
-        if not targets:
+        if registry.vacant:
             self._fill(registry_id, token)
-        elif not self._put(targets[0], token, registry):
-            raise RegistryUnusableError(
-                f"{self._name}: the credentials of {registry.address!r} were removed or deactivated while they were "
-                "written; the next sync looks again"
-            )
-        return targets
+        else:
+            self.write({registry: token})
+        self._settle(self._registries, REGISTRY, registry_id)
+
+    def _put_all(self, logins: Sequence[Login], token: AuthorizationToken, registry: Registry) -> bool:
+        """Write the credential that counts, then the others; False when there is none that counts."""
+        chosen = targets(logins, token.username)
+        if not chosen or not self._put(chosen[0], token, registry):
+            return False
+        for login in chosen[1:]:
+            self._put(login, token, registry)
+        return True
 
     def _put(self, login: Login, token: AuthorizationToken, registry: Registry) -> bool:
         """Write one credential; False when it does not exist any more, or is inactive though it was not before."""
-        path = f"{self._path}/registrycredentials/{quoted(login.id)}"
         try:
-            row = self._api.put(path, "registryCredential", _values(token))
+            row = self._api.put(self._credentials, CREDENTIAL, login.id, _values(token))
         except StoreResponseError as error:
             if error.status == NOT_FOUND:
                 return False
             raise
-        if row["id"] != login.id:
-            raise StoreError(f"{self._name}: the answer to a write of {login.id} is about {row['id']}")
         # Cattle answers 200 for a removed and for an inactive credential too.
-        return not _is_gone(row) and (row.get("state") in _ACTIVE or registry.obstacle is not None)
+        return is_active(row) or (registry.obstacle is not None and not is_gone(row))
 
     def _fill(self, registry_id: str, token: AuthorizationToken) -> None:
-        """Give a registry its first credential; when another instance was faster, use that one."""
+        """Give a registry its first credential; when another instance was as fast, use that one."""
         body = {"registryId": registry_id, **_values(token)}
         if self._api.version == "v1":
             body["email"] = EMAIL
-        created = self._api.post(f"{self._path}/registrycredentials", "registryCredential", body)
-        path = f"{self._path}/registrycredentials/{quoted(str(created['id']))}"
-        counting = next(iter(_written(self._credentials_of(registry_id))), None)
-        if counting is None or counting.id == created["id"]:
-            self._settle(path, "registryCredential")
-            return
-        self._api.put(f"{self._path}/registrycredentials/{quoted(counting.id)}", "registryCredential", _values(token))
-        self._withdraw(path, "registryCredential")
+        mine = self._post(self._credentials, CREDENTIAL, body)
+        rows = self._credentials_of(registry_id)
+        logins = read_logins(rows)
+        if not logins:
+            raise mine.error or StoreError(f"{self._name}: a credential was created and is gone; was it removed?")
+        counting = logins[0].id
+        self._withdraw_duplicates(self._credentials, CREDENTIAL, mine, rows, keep=counting)
+        if not mine.made(next(row for row in rows if row["id"] == counting)):
+            self._api.put(self._credentials, CREDENTIAL, counting, _values(token))
+        self._settle(self._credentials, CREDENTIAL, counting)
 
-    def _credentials_of(self, registry_id: str) -> Sequence[Mapping[str, Any]]:
-        rows = self._api.rows(
-            f"{self._path}/registrycredentials?registryId={quoted(registry_id)}", "registryCredential"
-        )
-        return [row for row in rows if row.get("registryId") == registry_id and not _is_gone(row)]
+    def _credentials_of(self, registry_id: str) -> Sequence[Row]:
+        rows = self._look(f"{self._credentials}?registryId={quoted(registry_id)}", CREDENTIAL)
+        return [row for row in rows if row.get("registryId") == registry_id and not is_gone(row)]
 
-    def _settle(self, path: str, kind: str, until: frozenset[str] = frozenset({"active"})) -> str:
-        """Wait for a state; return the last one seen. Until it is active, what was created is not used at a pull."""
-        state = ""
-        for _ in range(round(SETTLING / POLL)):
-            state = str(self._api.get(path, kind).get("state"))
-            if state in until or state not in _ACTIVE | {"deactivating"}:
-                break
-            self._sleep(POLL)
-        return state
-
-    def _withdraw(self, path: str, kind: str) -> None:
-        """Remove what this very call created beside another instance's; failing at that harms nothing."""
+    def _look(self, path: str, kind: str) -> Sequence[Row]:
+        """Read rows, twice if need be: one lost answer must not leave behind what this very call has created."""
         try:
-            self._settle(path, kind)
-            self._api.post(f"{path}?action=deactivate", kind, {})
-            self._settle(path, kind, frozenset({"inactive"}))
-            self._api.delete(path)
+            return self._api.rows(path, kind)
+        except StoreError:
+            self._sleep(POLL)
+        return self._api.rows(path, kind)
+
+    def _post(self, path: str, kind: str, body: Mapping[str, str]) -> "_Creation":
+        """Create a row. When it is not certain what became of it, that is no error yet: the caller looks."""
+        mark = f"created by rancher-ecr {uuid.uuid4()}"
+        try:
+            row = self._api.post(path, kind, {**body, "description": mark})
+        except StoreResponseError as error:
+            if error.status < 500 and error.code != "ServerAddressUsed":  # noqa: PLR2004  # HTTP's own border
+                raise
+            return _Creation(mark, error=error)
         except StoreError as error:
-            _LOG.warning("%s: a duplicate created just now could not be removed: %s", self._name, error)
+            return _Creation(mark, error=error)
+        return _Creation(mark, row["id"])
 
-
-def read_registries(
-    registries: Iterable[Mapping[str, Any]], credentials: Iterable[Mapping[str, Any]]
-) -> list[Registry]:
-    """Make Registries of Cattle's rows, in the order in which the server looks through them."""
-    of_registry: dict[object, list[Mapping[str, Any]]] = {}
-    for row in sorted(credentials, key=lambda row: number(row["id"])):
-        if not _is_gone(row):
-            of_registry.setdefault(row.get("registryId"), []).append(row)
-    first: dict[str, tuple[str, bool]] = {}
-    result = []
-    for row in sorted(registries, key=lambda row: number(row["id"])):
-        if _is_gone(row):
-            continue
-        rows = of_registry.get(row["id"], [])
-        address = str(row.get("serverAddress") or "")
-        obstacle = _address_obstacle(address) or _state_obstacle(row) or _credential_obstacle(rows)
-        if row.get("state") in _ACTIVE:
-            usable = any(credential.get("state") in _ACTIVE for credential in rows)
-            first_id, first_usable = first.setdefault(address.lower(), (row["id"], usable))
-            if first_id != row["id"] and not first_usable:
-                obstacle = obstacle or (
-                    f"registry {first_id} has the same address, comes first and holds no active login; "
-                    "give that one a login, or remove it"
+    def _settle(self, path: str, kind: str, resource_id: str) -> None:
+        """Wait until what was created is active: before that it is not used at a pull."""
+        for _ in range(round(SETTLING / POLL)):
+            row = self._api.get(path, kind, resource_id)
+            if not is_active(row):
+                raise RegistryUnusableError(
+                    f"{self._name}: {kind} {resource_id} is {row.get('state')} already; the next sync looks again"
                 )
-        result.append(
-            Registry(
-                server_address=server_address(address),
-                address=address,
-                ref=CattleRef(row["id"], _written(rows)),
-                vacant=not rows,
-                obstacle=obstacle,
-            )
+            if row.get("state") == "active":
+                return
+            self._sleep(POLL)
+
+    def _withdraw_duplicates(self, path: str, kind: str, mine: "_Creation", rows: Sequence[Row], *, keep: str) -> None:
+        for row in rows:
+            if row["id"] != keep and mine.made(row):
+                self._withdraw(path, kind, row["id"])
+
+    def _withdraw(self, path: str, kind: str, resource_id: str) -> None:
+        """Remove what this very call created beside another instance's. Failing at it harms no pull, so it is said."""
+        failures: list[StoreError] = []
+        for _ in range(round(SETTLING / POLL)):
+            try:
+                row = self._api.get(path, kind, resource_id)
+                if is_gone(row):
+                    return
+                if row.get("state") == "inactive":
+                    self._api.delete(path, resource_id)
+                elif is_active(row):
+                    self._api.act(path, resource_id, "deactivate")
+            except StoreError as error:  # a lost answer, or not the time for it: look again
+                failures.append(error)
+                if len(failures) == MOST_FAILURES:
+                    break
+            self._sleep(POLL)
+        _LOG.warning(
+            "%s: %s %s, a duplicate created just now, could not be removed; remove it in Rancher%s",
+            self._name,
+            kind,
+            resource_id,
+            f": {failures[-1]}" if failures else "",
         )
-    return result
 
 
-def _address_obstacle(address: str) -> str | None:
-    host = server_address(address)
-    if not host:
-        return "its address cannot be read as a registry's host; add a registry with the bare host name"
-    if address.lower() == host:
-        return None
-    return (
-        f"it is stored as {address!r}, and Rancher compares that literally with an image's host; "
-        f"add a registry with the address {host!r} (AUTO_CREATE=true does it) and remove this one"
-    )
+class _Creation:
+    """What is known of a row that this very call has created, or perhaps has not."""
 
+    def __init__(self, mark: str, resource_id: str | None = None, *, error: StoreError | None = None) -> None:
+        self._mark = mark
+        self._id = resource_id
+        self.error = error
 
-def _state_obstacle(row: Mapping[str, Any]) -> str | None:
-    if row.get("state") in _ACTIVE:
-        return None
-    return f"the registry {row['id']} is {row.get('state')}; activate it in Rancher"
-
-
-def _credential_obstacle(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    if not rows or any(row.get("state") in _ACTIVE for row in rows):
-        return None
-    ids = ", ".join(str(row["id"]) for row in rows)
-    return f"it holds only inactive credentials ({ids}); activate one in Rancher, or remove them"
-
-
-def _written(rows: Sequence[Mapping[str, Any]]) -> tuple[Login, ...]:
-    """Choose the credentials that may be written: the active ones, or the first when none is active."""
-    active = [row for row in rows if row.get("state") in _ACTIVE] or rows[:1]
-    return tuple(Login(str(row["id"]), str(row.get("publicValue") or "")) for row in active)
-
-
-def _targets(logins: Sequence[Login], username: str) -> list[Login]:
-    """Choose which to write for a user name: the one that counts, and others of that name."""
-    return [login for place, login in enumerate(logins) if place == 0 or login.username == username]
+    def made(self, row: Row) -> bool:
+        """Whether a row is the one: by its id, or when the answer was lost by the mark that it was created with."""
+        return row["id"] == self._id or row.get("description") == self._mark
 
 
 def _values(token: AuthorizationToken) -> dict[str, str]:
     return {"publicValue": token.username, "secretValue": token.password}
-
-
-def _is_gone(row: Mapping[str, Any]) -> bool:
-    return row.get("state") in _GONE or row.get("removed") is not None
-
-
-def _ref(registry: Registry) -> CattleRef:
-    if not isinstance(registry.ref, CattleRef):
-        raise StoreError(f"{registry.address!r} is not from a Rancher environment")
-    return registry.ref

@@ -2,13 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from rancher_ecr.errors import StoreError
 from rancher_ecr.model import Registry
 from rancher_ecr.protocols import RegistryStore
-from rancher_ecr.stores._cattle_api import CattleAPI, quoted
+from rancher_ecr.stores._cattle_api import CattleAPI, Row
 from rancher_ecr.stores.cattle import CattleStore
 
 _LOG = logging.getLogger(__name__)
@@ -28,6 +27,7 @@ class CattleEnvironments:
         project_id: the one environment that CATTLE_URL names; it wins over `selection`.
         selection: names or ids of environments, or `*` for all the key is a member of; empty for the key's only one.
         monotonic: the clock, in seconds.
+        sleep: for the stores, see CattleStore.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class CattleEnvironments:
         project_id: str | None = None,
         selection: Sequence[str] = (),
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._api = api
         self._project_id = project_id
         self._selection = tuple(selection)
         self._monotonic = monotonic
+        self._sleep = sleep
         self._looked_up_at: float | None = None
         self._stores: list[RegistryStore] = []
 
@@ -67,7 +69,7 @@ class CattleEnvironments:
 
     def _look_up(self) -> list[RegistryStore]:
         if self._project_id is not None:
-            return self._make([self._api.get(f"projects/{quoted(self._project_id)}", "project")])
+            return self._make([self._api.get("projects", "project", self._project_id)])
         projects = self._api.projects()
         if not self._selection:
             return self._make([self._only(projects)])
@@ -76,7 +78,7 @@ class CattleEnvironments:
             return self._make(active or [self._only(active)])
         return self._choose(projects)
 
-    def _only(self, projects: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    def _only(self, projects: Sequence[Row]) -> Row:
         if not projects:
             raise StoreError(f"{self._api.host}: the key sees no environment; use an environment key, or a member's")
         if len(projects) > 1:
@@ -86,11 +88,15 @@ class CattleEnvironments:
             )
         return projects[0]
 
-    def _choose(self, projects: Sequence[Mapping[str, Any]]) -> list[RegistryStore]:
-        chosen: dict[str, Mapping[str, Any]] = {}
+    def _choose(self, projects: Sequence[Row]) -> list[RegistryStore]:
+        chosen: dict[str, Row] = {}
         problems: list[RegistryStore] = []
+        others: Sequence[Row] | None = None
         for wanted in self._selection:
-            found = _matching(wanted, projects) or _matching(wanted, self._api.projects(all_of_them=True))
+            found = _matching(wanted, projects)
+            if not found:
+                others = self._api.projects(all_of_them=True) if others is None else others
+                found = _matching(wanted, others)
             if len(found) == 1:
                 chosen.setdefault(found[0]["id"], found[0])
             else:
@@ -102,13 +108,14 @@ class CattleEnvironments:
                 problems.append(_UnknownEnvironment(f"{self._api.host}/{wanted}", why))
         return [*self._make(list(chosen.values())), *problems]
 
-    def _make(self, projects: Sequence[Mapping[str, Any]]) -> list[RegistryStore]:
-        names = [str(project.get("name") or project["id"]) for project in projects]
+    def _make(self, projects: Sequence[Row]) -> list[RegistryStore]:
+        names = [_name_of(project) for project in projects]
         return [
             CattleStore(
                 self._api,
                 project["id"],
                 f"{self._api.host}/{name}" + (f" ({project['id']})" if names.count(name) > 1 else ""),
+                sleep=self._sleep,
             )
             for name, project in zip(names, projects, strict=True)
         ]
@@ -130,13 +137,19 @@ class _UnknownEnvironment:
     create = write
 
 
-def _matching(wanted: str, projects: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _name_of(project: Row) -> str:
+    """Give a name that is safe to log: people may put line breaks into an environment's."""
+    name = project.get("name", "")
+    return name if name and name.isprintable() else project["id"]
+
+
+def _matching(wanted: str, projects: Sequence[Row]) -> list[Row]:
     by_id = [project for project in projects if project["id"] == wanted]
     exactly = by_id or [project for project in projects if project.get("name") == wanted]
-    return exactly or [p for p in projects if str(p.get("name") or "").casefold() == wanted.casefold()]
+    return exactly or [p for p in projects if p.get("name", "").casefold() == wanted.casefold()]
 
 
-def _listed(projects: Sequence[Mapping[str, Any]]) -> str:
+def _listed(projects: Sequence[Row]) -> str:
     return (
-        ", ".join(f"{project.get('name')} ({project['id']}, {project.get('state')})" for project in projects) or "none"
+        ", ".join(f"{_name_of(project)} ({project['id']}, {project.get('state')})" for project in projects) or "none"
     )

@@ -1,0 +1,1 @@
+"""Figures about the service that take longer than a test: `make bench`."""

@@ -1,0 +1,41 @@
+"""Asks a registry whether it accepts a login. It never follows a redirect, and never raises."""
+
+import requests
+
+from rancher_ecr.model import AuthorizationToken
+from rancher_ecr.state import Verdict
+
+_TIMEOUT = (5.0, 10.0)  # connect and read, seconds
+_REFUSALS = frozenset({401, 403})
+_ACCEPTED = 200
+
+
+def verify(server_address: str, token: AuthorizationToken, *, scheme: str = "https") -> Verdict:
+    """Ask `GET /v2/` of the registry API with the login.
+
+    Args:
+        server_address: the registry's `host[:port]`.
+        token: the login that was delivered for it.
+        scheme: https, unless a test says otherwise.
+    """
+    url = f"{scheme}://{server_address}/v2/"
+    try:
+        with requests.get(
+            url,
+            auth=(token.username, token.password),
+            timeout=_TIMEOUT,
+            allow_redirects=False,  # the login is for this host alone
+            stream=True,  # the status says all; a body may be endless
+        ) as answer:
+            status = answer.status_code
+    except requests.exceptions.SSLError as error:
+        return Verdict(None, f"TLS failed ({type(error).__name__})")
+    except requests.RequestException as error:
+        return Verdict(None, f"no answer ({type(error).__name__})")
+    except (OSError, ValueError) as error:  # an address that is no URL, a CA bundle that is not there
+        return Verdict(None, f"it could not be asked ({type(error).__name__})")
+    if status == _ACCEPTED:
+        return Verdict(True, "200")
+    if status in _REFUSALS:
+        return Verdict(False, f"it answered {status} to GET {url}")
+    return Verdict(None, f"it answered {status} to GET {url}")
