@@ -6,24 +6,31 @@ from rancher_ecr.model import AuthorizationToken
 from rancher_ecr.state import Verdict
 
 _TIMEOUT = (5.0, 10.0)  # connect and read, seconds
-_REFUSALS = frozenset({401, 403})
+_REFUSALS = frozenset({400, 401, 403})  # ECR answers 400 to a password that is none of its own
 _ACCEPTED = 200
 
 
-def verify(server_address: str, token: AuthorizationToken, *, scheme: str = "https") -> Verdict:
+def verify(
+    server_address: str,
+    token: AuthorizationToken,
+    *,
+    scheme: str = "https",
+    timeout: tuple[float, float] = _TIMEOUT,
+) -> Verdict:
     """Ask `GET /v2/` of the registry API with the login.
 
     Args:
         server_address: the registry's `host[:port]`.
         token: the login that was delivered for it.
         scheme: https, unless a test says otherwise.
+        timeout: seconds to connect, and of silence.
     """
     url = f"{scheme}://{server_address}/v2/"
     try:
         with requests.get(
             url,
             auth=(token.username, token.password),
-            timeout=_TIMEOUT,
+            timeout=timeout,
             allow_redirects=False,  # the login is for this host alone
             stream=True,  # the status says all; a body may be endless
         ) as answer:

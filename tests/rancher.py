@@ -1,4 +1,4 @@
-"""What the tests of the Rancher side share: tokens, a store on a simulator, small servers that say what they are told."""
+"""What the tests of the Rancher side share: tokens, a store on a simulator, servers that say what they are told."""
 
 import json
 import threading
@@ -80,7 +80,7 @@ class World:
 
     def pull(self, host: str) -> tuple[str | None, str | None] | None:
         login = self.sim.pull(host, self.project)
-        return login and (login.username, login.password)
+        return None if login is None else (login.username, login.password)
 
     def sync(self, *tokens: AuthorizationToken, create_missing: bool = False) -> Any:
         return Syncer([StaticTokenSource(tokens)], [self.store], create_missing=create_missing, concurrency=1).sync()

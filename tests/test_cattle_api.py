@@ -25,7 +25,9 @@ SUFFIXES = ("", "/", "/v1", "/v1/", "/v1/schemas", "/v2-beta", "/v2-beta/", "/v2
 SCOPED = ("/v1/projects/{}", "/v2-beta/projects/{}/", "/v1/projects/{}/schemas", "/v2-beta/projects/{}/schemas")
 
 
-def sync(session: requests.Session, key: Key, url: str, selection: Iterable[str] = (), *, create: bool = True) -> Report:
+def sync(
+    session: requests.Session, key: Key, url: str, selection: Iterable[str] = (), *, create: bool = True
+) -> Report:
     stores = environments(session, key, url, selection=tuple(selection))
     tokens = [token(HOST), token("new.example.com")]
     return Syncer([StaticTokenSource(tokens)], stores, create_missing=create).sync()
@@ -137,7 +139,7 @@ def test_the_older_version_serves_when_the_newer_is_not_there() -> None:
 
 def test_a_server_of_neither_version_is_told() -> None:
     api = api_of(session_of(app_of(lambda *_: (404, {}, "<html>"))), KEY)
-    with pytest.raises(StoreError, match="not a Rancher 1.x API"):
+    with pytest.raises(StoreError, match=r"not a Rancher 1\.x API"):
         api.projects()
 
 
@@ -280,14 +282,16 @@ def page(ids: Iterable[str], following: object = None, **more: object) -> dict[s
     return {"type": "collection", "data": rows, "pagination": {"next": following}, **more}
 
 
-@pytest.mark.parametrize("marker", ["opaque", "m", "m0", "mx", "m1e9", "m-1", "m" + "9" * 5000, "\ud800", "a&limit=1", ""])
+@pytest.mark.parametrize(
+    "marker", ["opaque", "m", "m0", "mx", "m1e9", "m-1", "m" + "9" * 5000, "\ud800", "a&limit=1", ""]
+)
 def test_opaque_markers_are_handed_back(marker: str) -> None:
     asked: list[dict[str, list[str]]] = []
 
     def say(_method: str, _path: str, query: str) -> dict[str, Any]:
         asked.append(parse_qs(query, keep_blank_values=True))
         if len(asked) == 1:
-            return page(["1sp1", "1sp2"], requests.Request("GET", f"{URL}/x", params={"marker": "M"}).prepare().url.replace("M", marker))  # type: ignore[union-attr]  # it has a URL
+            return page(["1sp1", "1sp2"], f"{URL}/x?marker={marker}")
         return page(["1sp3"])
 
     rows = api_of(session_of(app_of(say)), KEY).rows("registries", "registry")
@@ -381,7 +385,9 @@ def test_error_answers_have_status_code_field_and_remedy(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 405, 429, 500, 502, 503])
-@pytest.mark.parametrize("body", ["", "<html>Bad Gateway</html>", "[]", "null", '{"message":"Not Found","status":"404"}'])
+@pytest.mark.parametrize(
+    "body", ["", "<html>Bad Gateway</html>", "[]", "null", '{"message":"Not Found","status":"404"}']
+)
 def test_errors_that_are_not_ranchers_say_so(status: int, body: str) -> None:
     w = world()
     w.sim.faults.on(every, answer(status, body, {"Content-Type": "text/html"}), times=None)
@@ -405,7 +411,9 @@ def test_only_words_of_an_error_are_shown(said: object) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-@pytest.mark.parametrize("body", ["", "<!DOCTYPE html><title>Log in</title>", "{", "[" * 200_000, "[]", "7", "\xff", '"{}"'])
+@pytest.mark.parametrize(
+    "body", ["", "<!DOCTYPE html><title>Log in</title>", "{", "[" * 200_000, "[]", "7", "\xff", '"{}"']
+)
 def test_a_page_instead_of_json_is_said(status: int, body: str) -> None:
     w = world()
     w.sim.faults.on(every, answer(status, body.encode("latin-1"), {"Content-Type": "text/html"}), times=None)
@@ -416,12 +424,16 @@ def test_a_page_instead_of_json_is_said(status: int, body: str) -> None:
 
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["registry", "collection"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["type", "id", "data", "state", "pagination", "next", "removed", "registryId", "resourceType"])
-        | st.text(max_size=3),
-        inner,
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "id", "data", "state", "pagination", "next", "removed", "registryId", "resourceType"]
+            )
+            | st.text(max_size=3),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=12,
 )
@@ -454,9 +466,13 @@ ROW = st.fixed_dictionaries(
 
 @given(st.lists(ROW, max_size=4), ODD, ODD)
 @settings(max_examples=200, deadline=None)
-def test_rows_with_odd_fields_are_read_or_a_store_error(rows: list[dict[str, object]], link: object, odd: object) -> None:
+def test_rows_with_odd_fields_are_read_or_a_store_error(
+    rows: list[dict[str, object]], link: object, odd: object
+) -> None:
     def say(_method: str, path: str, _query: str) -> dict[str, Any]:
-        kind = {"registries": "registry", "registrycredentials": "registryCredential"}.get(path.split("/")[-1], "project")
+        kind = {"registries": "registry", "registrycredentials": "registryCredential"}.get(
+            path.rpartition("/")[2], "project"
+        )
         body = {"type": "collection", "data": [{**row, "type": kind} for row in rows], "pagination": {"next": link}}
         return {**body, "more": odd}
 
@@ -489,8 +505,8 @@ def test_an_answer_for_another_request_is_an_error() -> None:
         for path in ("registries", "registrycredentials", "registrycredentials/1c3", "registries/1sp1")
     }
     assert listed.ref.logins[0].id == "1c2"  # type: ignore[attr-defined]  # a CattleRef
-    for path in answers:
-        w.sim.faults.on(writes, answer(200, answers[path]))
+    for content in answers.values():
+        w.sim.faults.on(writes, answer(200, content))
         with pytest.raises(StoreError, match="is not the registryCredential asked for"):
             w.store.write({listed: token(HOST)})
     w.sim.faults.on(every, answer(200, answers["registrycredentials"]))

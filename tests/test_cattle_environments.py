@@ -37,7 +37,7 @@ class Server:
 
     def passwords(self) -> list[str | None]:
         logins = [self.sim.pull(HOST, project) for project in (self.one, self.two, self.three)]
-        return [login and login.password for login in logins]
+        return [None if login is None else login.password for login in logins]
 
 
 def names(found: CattleEnvironments) -> list[str]:
@@ -135,7 +135,9 @@ def test_a_name_that_several_have_is_told() -> None:
     assert server.names("Prod") == ["rancher:8080/Prod"], "exactly this one"
     assert server.names("prod", "1a5") == ["rancher:8080/Default", "rancher:8080/prod"]
     (_, unknown) = server.environments("prod", "1a5")
-    with pytest.raises(StoreError, match=rf"several are called so \(Prod \(1a6, active\), PROD \({twin}, active\)\); use ids"):
+    with pytest.raises(
+        StoreError, match=rf"several are called so \(Prod \(1a6, active\), PROD \({twin}, active\)\); use ids"
+    ):
         unknown.registries()
 
 

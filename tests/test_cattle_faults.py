@@ -9,7 +9,7 @@ import requests
 from attrs import define
 from rancher import HOST, URL, VERSIONS, api_of, at_once, environments, retrying_session, token
 
-from rancher_ecr import AuthorizationToken, Report, RegistryStore, Syncer
+from rancher_ecr import AuthorizationToken, RegistryStore, Report, Syncer
 from rancher_ecr.sources.static import StaticTokenSource
 from rancher_ecr.stores.cattle import CattleStore
 from rancher_ecr.testing.cattle import (
@@ -107,8 +107,10 @@ def requests_of_a_sync(version: str) -> int:
     return len(undisturbed.sim.requests)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("version", "fault"),
+    [*(("v2-beta", fault) for fault in FAULTS), ("v1", "answer lost"), ("v1", "answer cut"), ("v1", "500 though done")],
+)
 def test_whatever_breaks_the_next_sync_converges(version: str, fault: str) -> None:
     steps = requests_of_a_sync(version)
     assert steps >= 12, "a list of environments, two lists, an update, a filling and a creation"

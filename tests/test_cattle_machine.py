@@ -1,4 +1,4 @@
-"""The same random steps on CattleStore with the simulator and on MemoryStore, other writers included: the same pulls."""
+"""The same random steps on CattleStore with the simulator and on MemoryStore, other writers included: equal pulls."""
 
 from typing import ClassVar
 
@@ -13,14 +13,21 @@ from rancher_ecr.sources.static import StaticTokenSource
 from rancher_ecr.testing.memory import MemoryStore
 
 HOSTS = ("a.example.com", "b.example.com:5000")
-ADDRESSES = (*HOSTS, "A.Example.com", "https://a.example.com", "a.example.com/", "a.example.com:443", " b.example.com:5000")
+ADDRESSES = (
+    *HOSTS,
+    "A.Example.com",
+    "https://a.example.com",
+    "a.example.com/",
+    "a.example.com:443",
+    " b.example.com:5000",
+)
 USERS = ("AWS", "bob")
 
 
 def outline(report: Report) -> list[tuple[str, str | None, str | None]]:
     """What a report says, but for what stores name differently."""
     return sorted(
-        (outcome.change.value, outcome.server_address, outcome.registry and outcome.registry.address)
+        (outcome.change.value, outcome.server_address, outcome.registry.address if outcome.registry else None)
         for outcome in report.outcomes
     )
 
@@ -29,6 +36,7 @@ class Machine(RuleBasedStateMachine):
     version: ClassVar[str]
     engine: ClassVar[str]
 
+    previous: tuple[Report | None, Report | None] = (None, None)  # None once somebody else has written
     registries = Bundle("registries")
     logins = Bundle("logins")
 
@@ -37,12 +45,12 @@ class Machine(RuleBasedStateMachine):
         self.world: World = world(self.version, engine=self.engine)
         self.memory = MemoryStore()
         self.generation = 0
-        self.previous: tuple[Report | None, Report | None] = (None, None)
 
     # Other writers
 
     @rule(target=registries, address=st.sampled_from(ADDRESSES), active=st.booleans())
     def add_registry(self, address: str, active: bool) -> tuple[str, int]:  # noqa: FBT001  # hypothesis passes it
+        self.previous = (None, None)
         state = "active" if active else "inactive"
         return (
             self.world.sim.add_registry(self.world.project, address, state=state),
@@ -51,6 +59,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=logins, registry=registries, username=st.sampled_from(USERS), active=st.booleans())
     def add_login(self, registry: tuple[str, int], username: str, active: bool) -> object:  # noqa: FBT001  # hypothesis passes it
+        self.previous = (None, None)
         if registry[1] not in {held.id for held in self.memory.held}:
             return multiple()
         state = "active" if active else "inactive"
@@ -61,19 +70,22 @@ class Machine(RuleBasedStateMachine):
 
     @rule(row=st.one_of(registries, logins), active=st.booleans())
     def set_active(self, row: tuple[str, int], active: bool) -> None:  # noqa: FBT001  # hypothesis passes it
+        self.previous = (None, None)
         if not self.is_gone(row[0]):
             self.world.sim.set_state(row[0], "active" if active else "inactive")
             self.memory.set_active(row[1], active)
 
     @rule(row=st.one_of(registries, logins), state=st.sampled_from(["removed", "purged"]))
     def remove(self, row: tuple[str, int], state: str) -> None:
+        self.previous = (None, None)
         self.world.sim.set_state(row[0], state)
         self.memory.remove(row[1])
 
     def is_gone(self, row_id: str) -> bool:
-        rows = [*self.world.sim.registries(self.world.project), *self.world.sim.credentials(self.world.project)]
-        gone = {row.id for row in rows if row.removed}
-        gone |= {row.id for row in self.world.sim.credentials(self.world.project) if row.registry_id in gone}
+        gone = {row.id for row in self.world.sim.registries(self.world.project) if row.removed}
+        gone |= {
+            row.id for row in self.world.sim.credentials(self.world.project) if row.removed or row.registry_id in gone
+        }
         return row_id in gone
 
     # Ours
@@ -83,7 +95,8 @@ class Machine(RuleBasedStateMachine):
         self.generation += 1
         tokens = [token(host, password=f"{self.generation}") for host in sorted(hosts)]
         reports = []
-        for place, store in enumerate((self.world.store, self.memory)):
+        stores: tuple[RegistryStore, RegistryStore] = (self.world.store, self.memory)
+        for place, store in enumerate(stores):
             syncer = Syncer([StaticTokenSource(tokens)], [store], create_missing=create, concurrency=1)
             reports.append(syncer.sync(previous=self.previous[place] if again else None))
         self.previous = (reports[0], reports[1])
@@ -91,6 +104,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(address=st.sampled_from(HOSTS))
     def create(self, address: str) -> None:
+        self.previous = (None, None)
         self.generation += 1
         assert self.outcome(self.world.store, address) == self.outcome(self.memory, address)
 

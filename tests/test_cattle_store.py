@@ -1,4 +1,4 @@
-"""Which login counts, how it is written, and how what is missing is created: on the simulator, then what a pull gets."""
+"""Which login counts, how it is written, how what is missing is created: on the simulator, then what a pull gets."""
 
 import itertools
 import time
@@ -8,18 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rancher import ENGINES, HOST, URL, VERSIONS, World, api_of, at_once, token, world
 
-from rancher_ecr import Change, RegistryUnusableError, StoreError, StoreResponseError, Syncer
+from rancher_ecr import AuthorizationToken, Change, RegistryUnusableError, StoreError, StoreResponseError, Syncer
 from rancher_ecr.model import Registry
 from rancher_ecr.sources.static import StaticTokenSource
 from rancher_ecr.stores._cattle_registries import CattleRef
 from rancher_ecr.stores.cattle import CattleStore
+from rancher_ecr.testing.cattle import (
+    CattleSimulator,
+    Request,
+    StoredCredential,
+    StoredRegistry,
+    answer,
+    lose_answer,
+    writes,
+)
 from rancher_ecr.testing.memory import MemoryStore
-from rancher_ecr.testing.cattle import CattleSimulator, Request, answer, lose_answer, writes
 
 ACTIVE_STATES = ("requested", "registering", "activating", "active", "updating-active")
 
 
-def only_change(w: World, *tokens: object, create_missing: bool = False) -> Change:
+def only_change(w: World, *tokens: AuthorizationToken, create_missing: bool = False) -> Change:
     (outcome,) = w.sync(*tokens, create_missing=create_missing).outcomes
     change: Change = outcome.change
     return change
@@ -167,7 +175,7 @@ def test_a_vacant_registry_shadows_too(create_missing: bool, change: Change) -> 
     w.add(HOST)
     w.add(HOST, ("AWS", "old"))
     report = w.sync(token(HOST), create_missing=create_missing)
-    assert [outcome.change for outcome in report.outcomes][0] is change
+    assert report.outcomes[0].change is change
     assert report.ok is create_missing
     assert w.pull(HOST) == (("AWS", "new") if create_missing else None)
 
@@ -219,6 +227,11 @@ ADDRESSES = st.sampled_from([HOST, HOST, HOST.upper(), f"https://{HOST}", f"{HOS
 CREDENTIALS = st.lists(st.tuples(st.sampled_from(["AWS", "bob"]), STATES), max_size=3)
 
 
+def states(w: World) -> dict[str, str]:
+    rows: list[StoredRegistry | StoredCredential] = [*w.sim.registries(w.project), *w.sim.credentials(w.project)]
+    return {row.id: row.state for row in rows}
+
+
 @given(st.lists(st.tuples(ADDRESSES, STATES, CREDENTIALS), max_size=4), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_what_is_reported_is_what_a_pull_gets(
@@ -230,14 +243,14 @@ def test_what_is_reported_is_what_a_pull_gets(
         registry = w.sim.add_registry(w.project, address, state=state)
         for username, credential_state in credentials:
             w.sim.add_credential(registry, username, "old", state=credential_state)
-    before = {row.id: row.state for row in [*w.sim.registries(w.project), *w.sim.credentials(w.project)]}
+    before = states(w)
     report = w.sync(token(HOST), create_missing=create_missing)
-    after = {row.id: row.state for row in [*w.sim.registries(w.project), *w.sim.credentials(w.project)]}
+    after = states(w)
     assert after.items() >= before.items(), "something was activated, deactivated or removed"
     assert create_missing or after == before, "something was created"
-    for row in [*w.sim.registries(w.project), *w.sim.credentials(w.project)]:
-        if "ing" in row.state and row.state != "deactivating":
-            w.sim.set_state(row.id, "active")  # as time goes by
+    for row_id, state in after.items():
+        if state in ACTIVE_STATES:
+            w.sim.set_state(row_id, "active")  # as time goes by
     assert (w.pull(HOST) == ("AWS", "new")) == report.ok
 
 
@@ -485,8 +498,6 @@ def test_the_simulator_really_races() -> None:
     key = sim.add_environment_key(project)
     api = api_of(sim.session(), key, f"{URL}/v2-beta")
     at_once(
-        *itertools.repeat(
-            lambda: api.post(f"projects/{project}/registries", "registry", {"serverAddress": HOST}), 4
-        )
+        *itertools.repeat(lambda: api.post(f"projects/{project}/registries", "registry", {"serverAddress": HOST}), 4)
     )
     assert len(sim.registries(project)) > 1

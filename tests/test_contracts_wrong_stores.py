@@ -24,6 +24,7 @@ CAUGHT: dict[type[MemoryStore | GroupedStore], tuple[str, str]] = {
     wrong.FailsWhenEmpty: ("an_empty_store_is_listed", "there are no registries"),
     wrong.RefsAreNotHashable: ("registries_are_hashable_and_distinct", "is not hashable"),
     wrong.RefsAreNewEachTime: ("listings_agree", "the second listing is another one"),
+    wrong.RefsChangeTheirHash: ("an_update_does_not_change_the_registry", "listed as another one"),
     wrong.RefsHoldTheVersion: ("an_update_does_not_change_the_registry", "listed as another one"),
     wrong.RefsAreOfThisProcess: ("instances_see_each_other", "a restart makes other refs"),
     wrong.HasNoName: ("the_name_is_for_people", "blank"),
@@ -46,6 +47,7 @@ CAUGHT: dict[type[MemoryStore | GroupedStore], tuple[str, str]] = {
     wrong.CutsPasswordsAtColons: ("what_is_written_is_what_a_pull_gets", "a pull from"),
     wrong.RefusesTheSame: ("writing_the_same_again_changes_nothing", "not modified"),
     wrong.WritesLater: ("what_is_written_is_what_a_pull_gets", "a pull from"),
+    wrong.WritesToSimilarHosts: ("a_write_keeps_every_other_login", "a pull from"),
     wrong.WritesNothing: ("what_is_written_is_what_a_pull_gets", "a pull from"),
     # Creating
     wrong.CreatesDuplicates: ("creating_again_leaves_one", "and has .* beyond|a pull from"),
@@ -97,6 +99,9 @@ CAUGHT: dict[type[MemoryStore | GroupedStore], tuple[str, str]] = {
     wrong.LogsTheEnd: ("no_secret_is_shown", "create: a secret is shown: my.store created a login"),
     wrong.LogsOldLogins: ("no_secret_is_shown", "read: a secret is shown: my.store found"),
     wrong.LogsOnRepeat: ("no_secret_is_shown", "create: a secret is shown: my.store again"),
+    wrong.LogsAttributes: ("no_secret_is_shown", "create: a secret is shown: my.store created"),
+    wrong.LogsTracebacks: ("no_secret_is_shown_when_the_server_fails", "a secret is shown"),
+    wrong.QuotesWhatItRefuses: ("what_was_removed_is_not_taken_for_written", "a secret is shown"),
     wrong.Prints: ("no_secret_is_shown", "update: a secret is shown"),
     wrong.Warns: ("no_secret_is_shown", "update: a secret is shown"),
     wrong.LogsErrors: ("no_secret_is_shown_when_the_server_fails", "a secret is shown: my.store failed"),
@@ -107,7 +112,7 @@ CAUGHT: dict[type[MemoryStore | GroupedStore], tuple[str, str]] = {
     wrong.HidesTokensInArguments: ("no_secret_is_shown_when_the_server_fails", "a secret is shown: QuietError"),
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "what_is_created_is_listed_and_pulled": {"hosts": ("a.example.com", "b.example.com:5000")},
+    "what_is_created_is_listed_and_pulled": {"hosts": ("a.example.com", "a.example.com:5000")},
     "a_write_that_fails_writes_all_or_none": {"vacant": False},
 }
 

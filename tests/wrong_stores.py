@@ -125,6 +125,33 @@ class RefsHoldTheVersion(GroupedStore):
         super().write({evolve(r, ref=r.ref[0]): t for r, t in logins.items()})  # type: ignore[index]  # as made above
 
 
+class ChangingRef:
+    """Equal to itself alone, and its hash counts what was written."""
+
+    writes = 0
+
+    def __hash__(self) -> int:
+        return self.writes
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class RefsChangeTheirHash(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self._refs: dict[object, ChangingRef] = {}
+
+    def registries(self) -> Sequence[Registry]:
+        return [evolve(r, ref=self._refs.setdefault(r.ref, ChangingRef())) for r in super().registries()]
+
+    def write(self, logins: Logins) -> None:
+        ids = {id(ref): held for held, ref in self._refs.items()}
+        super().write({evolve(r, ref=ids[id(r.ref)]): token for r, token in logins.items()})
+        for registry in logins:
+            registry.ref.writes += 1  # type: ignore[attr-defined]  # a ChangingRef
+
+
 class RefsAreOfThisProcess(GroupedStore):
     """A restarted instance makes other refs of the same objects."""
 
@@ -279,6 +306,15 @@ class RefusesTheSame(MemoryStore):
 class WritesLater(MemoryStore):
     def write(self, logins: Logins) -> None:
         threading.Timer(0.05, super().write, [logins]).start()
+
+
+class WritesToSimilarHosts(MemoryStore):
+    """Finds its registries by the beginning of their addresses."""
+
+    def write(self, logins: Logins) -> None:
+        for registry, token in logins.items():
+            same = [r for r in super().registries() if r.address.startswith(registry.address.partition(":")[0])]
+            super().write(dict.fromkeys(same, token))
 
 
 class WritesNothing(MemoryStore):
@@ -666,6 +702,31 @@ class LogsOnRepeat(MemoryStore):
         if self.pull(server_address):
             logging.getLogger("my.store").debug("again: %r", token.password)
         super().create(server_address, token)
+
+
+class LogsAttributes(MemoryStore):
+    """As loggers that write JSON show them."""
+
+    def create(self, server_address: str, token: AuthorizationToken) -> None:
+        super().create(server_address, token)
+        logging.getLogger("my.store").info("created", extra={"secret": token.password})
+
+
+class LogsTracebacks(GroupedStore):
+    def _ask(self, call: Any) -> Any:
+        try:
+            return call()
+        except OSError:
+            logging.getLogger("my.store").debug("failed", exc_info=True)
+            raise StoreError("failed") from None
+
+
+class QuotesWhatItRefuses(MemoryStore):
+    def write(self, logins: Logins) -> None:
+        try:
+            super().write(logins)
+        except StoreError:
+            raise StoreError(f"not written: {[token.password for token in logins.values()]}") from None
 
 
 class Prints(MemoryStore):

@@ -131,16 +131,22 @@ class CattleHTTP:
 
     def _exchange(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[Answer, str | None]:
         try:
-            with self._session.request(
-                method,
-                url,
-                json=body,
-                auth=self._auth,
-                headers={"Accept": "application/json", "User-Agent": "rancher-ecr"},
-                timeout=(self._limits.connect, self._limits.read),
-                allow_redirects=False,
-                stream=True,
-                verify=self._ca_bundle or True,  # given per request, REQUESTS_CA_BUNDLE does not override it
+            request = self._session.prepare_request(
+                requests.Request(
+                    method,
+                    url,
+                    json=body,
+                    auth=self._auth,
+                    headers={"Accept": "application/json", "User-Agent": "rancher-ecr"},
+                )
+            )
+            # Given per request, REQUESTS_CA_BUNDLE does not override what is to be verified.
+            settings: Mapping[str, Any] = self._session.merge_environment_settings(
+                url, {}, True, self._ca_bundle or True, None
+            )
+            # Not session.send: it reads the body of a redirect to its end, followed or not, and that may never come.
+            with self._session.get_adapter(url).send(
+                request, timeout=(self._limits.connect, self._limits.read), **settings
             ) as response:
                 content = self._read(response.raw)
                 location = response.headers["Location"] if response.is_redirect else None

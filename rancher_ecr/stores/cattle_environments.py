@@ -150,6 +150,4 @@ def _matching(wanted: str, projects: Sequence[Row]) -> list[Row]:
 
 
 def _listed(projects: Sequence[Row]) -> str:
-    return (
-        ", ".join(f"{_name_of(project)} ({project['id']}, {project.get('state')})" for project in projects) or "none"
-    )
+    return ", ".join(f"{_name_of(project)} ({project['id']}, {project.get('state')})" for project in projects) or "none"

@@ -11,12 +11,20 @@ import pytest
 from rancher_ecr.errors import StoreError
 from rancher_ecr.model import AuthorizationToken, Registry
 from rancher_ecr.protocols import RegistryStore
-from rancher_ecr.testing.contracts.leaks import draw_password
+from rancher_ecr.testing.contracts.leaks import Ears, draw_password
 
 Login = tuple[str, str]
 """A user name and a password."""
 
-HOSTS = ("a.example.com", "b.example.com:5000", "c.example.com", "10.0.0.4:5000", "e.example.com", "f.example.com")
+HOSTS = (
+    "a.example.com",
+    "a.example.com:5000",
+    "example.com",
+    "xa.example.com",
+    "10.0.0.4:5000",
+    "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+)
+"""Hosts, some of which are a part of others."""
 NEW = "new.example.com"
 _MOST_REQUESTS = 50  # no call of one registry or one group needs more
 
@@ -103,6 +111,10 @@ class StoreHooks:
         for host in hosts:
             count = self.count_logins(host)
             assert count in {None, 1}, f"{host} has {count} logins"
+
+    def _check_ears(self, what: str, ears: Ears, passwords: Sequence[str]) -> None:
+        leak = ears.leak_of([*passwords, *self.secrets()])
+        assert leak is None, f"{what}: a secret is shown: {leak}"
 
     def _each_fault(self) -> Iterator["Fault"]:
         """Break the server in every way at every step: for good until what is done ends well, and for one request."""

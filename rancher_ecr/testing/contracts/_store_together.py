@@ -9,11 +9,12 @@ from functools import partial
 from rancher_ecr.errors import StoreError
 from rancher_ecr.model import Registry
 from rancher_ecr.testing.contracts._store_hooks import HOSTS, NEW, StoreHooks, as_logins, by_ref
-from rancher_ecr.testing.contracts.leaks import draw_token
+from rancher_ecr.testing.contracts.leaks import Ears, draw_token
 
 _TURNS = 12  # at a fast server a race shows itself in nearly all of them, but not in each
 _FEWEST_TURNS = 3  # at a slow one calls overlap longer
 _TIME = 2.0  # seconds
+_PATIENCE = 60.0  # seconds
 
 
 class TogetherContract(StoreHooks):
@@ -95,14 +96,17 @@ class TogetherContract(StoreHooks):
             registry = next(registry for registry in store.registries() if registry.server_address == host)
             self.remove_registry(host)
             self._check_listed(store, logins.keys() - {host})
-            token = draw_token(host)
+            ears, token = Ears(), draw_token(host)
             try:
-                store.write({registry: token})
-            except StoreError:
+                with ears.listening():
+                    store.write({registry: token})
+            except StoreError as error:
+                ears.note(error)
                 store.create(host, token)
             logins[host] = (token.username, token.password)
             self._check_pulls(logins)
             self._check_listed(store, logins)
+            self._check_ears(f"{host} was removed", ears, [token.password])
 
 
 def run_at_once(calls: Sequence[Callable[[], object]]) -> None:
@@ -124,7 +128,8 @@ def run_at_once(calls: Sequence[Callable[[], object]]) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(_PATIENCE)
+            assert not thread.is_alive(), "calls made at once hang"
     finally:
         sys.setswitchinterval(interval)
     if errors:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import io
+import itertools
 import json
 import logging
 import secrets
@@ -10,16 +11,19 @@ import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, quote_plus
 
 from rancher_ecr.model import AuthorizationToken
 
+_SHORTEST = 4  # shorter ones cannot be told from ordinary words
 _SHOWN = 8  # characters in a row: also a secret of which the beginning or the end is shown is shown
 
 
 def draw_password(length: int = 60) -> str:
     """Draw a password with what trips quoting: a colon, quotes, a backslash, a percent sign, a blank."""
-    half = secrets.token_urlsafe(length)[: length // 2]
-    return f"{half}:\"'\\%2F+/= ${secrets.token_urlsafe(length)}"[:length]
+    drawn = secrets.token_urlsafe(length)
+    tripping = itertools.cycle(":\"'\\%+/= $")
+    return "".join(drawn[at : at + 5] + next(tripping) for at in range(0, length, 5))[:length]
 
 
 def draw_token(
@@ -33,6 +37,13 @@ def draw_token(
         password=draw_password(length),
         expires_at=expires_at or datetime.now(UTC) + timedelta(hours=12),
     )
+
+
+class _EverythingFormatter(logging.Formatter):
+    """Shows what is attached to a record as well: other formatters do."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{super().format(record)} {vars(record)!r}"
 
 
 class Ears:
@@ -53,7 +64,7 @@ class Ears:
     def listening(self) -> Iterator[None]:
         """Hear every logger at DEBUG, those that do not propagate included, stdout, stderr and warnings."""
         handler = logging.StreamHandler(self._said)
-        handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)r"))
+        handler.setFormatter(_EverythingFormatter("%(name)s %(message)s"))
         loggers = [
             logging.root,
             *(x for x in logging.root.manager.loggerDict.values() if isinstance(x, logging.Logger)),
@@ -86,33 +97,48 @@ class Ears:
         """Return the line that shows a password or a part of one, in clear or in an encoding; None when none does."""
         said = self._said.getvalue()
         for password in passwords:
-            for spelling in _spellings(password):
-                width = min(_SHOWN, len(spelling))
-                pieces = {spelling[at : at + width] for at in range(len(spelling) - width + 1)}
-                shown = next((piece for piece in pieces if piece in said), None)
-                if shown is not None:
-                    return next((line for line in said.splitlines() if shown in line), said)
+            if len(password) < _SHORTEST:
+                continue
+            shown = next((piece for piece in _pieces(password) if piece in said), None)
+            if shown is not None:
+                return next((line for line in said.splitlines() if shown in line), said)
         return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Walk through what is rendered with an exception, members of groups included."""
-    yield error
-    following = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if following is not None:
-        yield from _chain(following)
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from _chain(member)
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        waiting.append(current.__cause__ or (None if current.__suppress_context__ else current.__context__))
+        if isinstance(current, BaseExceptionGroup):
+            waiting += current.exceptions
+
+
+def _pieces(password: str) -> Iterator[str]:
+    """Cut a password, in every spelling, into pieces: the beginning, the end, and what overlaps between."""
+    for spelling in _spellings(password):
+        for at in range(0, len(spelling) - _SHOWN, _SHOWN // 2):
+            yield spelling[at : at + _SHOWN]
+        yield spelling[-_SHOWN:]
+    digits = password.encode().hex()  # so many hexadecimal digits in a row are seldom anything else
+    for at in range(0, len(digits) - 2 * _SHOWN + 1, 2 * _SHOWN):
+        yield digits[at : at + 2 * _SHOWN]
 
 
 def _spellings(password: str) -> Iterator[str]:
-    """Spell a password as it may be quoted; what URL quoting or repr leave alone is found by its pieces."""
+    """Spell a password as it may be quoted or encoded."""
     raw = password.encode()
-    yield password
-    yield json.dumps(password)[1:-1]
-    yield raw.hex()
+    yield from dict.fromkeys(
+        (password, json.dumps(password)[1:-1], repr(password)[1:-1], quote(raw), quote(raw, safe=""), quote_plus(raw))
+    )
     for shift in range(3):  # base64 looks different after a user name and a colon of each length
         encoded = base64.b64encode(b"\0" * shift + raw)[4:-4].decode()
-        yield encoded
-        yield encoded.translate(str.maketrans("+/", "-_"))
+        if len(encoded) >= _SHORTEST:
+            yield encoded
+            yield encoded.translate(str.maketrans("+/", "-_"))
