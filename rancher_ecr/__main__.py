@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import textwrap
 import traceback
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from rancher_ecr import demo  # noqa: PLC0415  # needs the extra `testing`, which only the demo may ask for
 
         return demo.main()
+    if arguments.command == "run":  # the service has handlers of its own, once it is loaded
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(OK))
     from rancher_ecr import logs, wiring  # noqa: PLC0415  # loads botocore and requests, which --help does not need
 
     wiring.drop_blank_aws_variables(os.environ)

@@ -94,7 +94,7 @@ def _print_table(world: _World) -> None:
 
 
 def _rows(world: _World) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for environment, project_id in world.environments.items():
         logins = {login.registry_id: login for login in reversed(world.rancher.credentials(project_id))}
         for registry in world.rancher.registries(project_id):

@@ -58,11 +58,10 @@ def sync_lines(before: State, after: State, report: Report) -> Iterator[Line]:
 def bug_lines(before: State, after: State) -> Iterator[Line]:
     """Tell of a bug: with its traceback, and only once while it stays the same."""
     last, previous = (state.bug.rstrip().splitlines()[-1].strip() if state.bug else "" for state in (after, before))
-    told = f"{last}; next sync at {utc(after.next_at) if after.next_at else '?'}"
     if last == previous:  # the rest may differ, since an error that is raised again grows its traceback
-        yield Line(logging.INFO, f"the same bug has ended the sync again: {told}")
+        yield Line(logging.INFO, f"the same bug again: {last}")
     else:
-        yield Line(logging.ERROR, f"a bug has ended the sync; please report it: {told}\n{after.bug}")
+        yield Line(logging.ERROR, f"a bug, please report it: {last}\n{after.bug}")
 
 
 def danger_lines(before: Mapping[Login, Danger], after: Mapping[Login, Danger], now: datetime) -> Iterator[Line]:

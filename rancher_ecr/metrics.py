@@ -53,7 +53,7 @@ def _progress(state: State) -> Iterator[Metric]:
     for result, count in state.syncs.items():
         syncs.add_metric([result], count)
     yield syncs
-    yield CounterMetricFamily("rancher_ecr_bugs", "Syncs that a bug has ended.", value=state.syncs["bug"])
+    yield CounterMetricFamily("rancher_ecr_bugs", "Errors that were nobody's but a bug's.", value=state.bugs)
     outcomes = CounterMetricFamily("rancher_ecr_outcomes", "Outcomes of all syncs by change.", labels=["change"])
     for change, count in state.outcomes.items():
         outcomes.add_metric([change.value], count)

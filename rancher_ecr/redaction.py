@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SHORTEST = 5  # replacing shorter strings would garble ordinary words
-_REMEMBERED = 4096  # spellings, some ten a token; tokens rotate for years, and the oldest are long dead
+_REMEMBERED = 1024  # tokens rotate for years, and the oldest are long dead
 
 
 class Secrets:
@@ -19,25 +19,27 @@ class Secrets:
 
     def __init__(self, *values: str | None) -> None:
         self._lock = threading.Lock()
-        self._permanent = frozenset(spelling for value in values if value for spelling in _spellings(value))
+        self._permanent = frozenset(value for value in values if value and len(value) >= _SHORTEST)
         self._rotating: dict[str, None] = {}
 
     def add(self, *values: str | None) -> None:
         """Remember secrets that rotate, such as tokens and session keys; of many the oldest are forgotten."""
         with self._lock:
             for value in values:
-                for spelling in _spellings(value or ""):
-                    self._rotating.pop(spelling, None)
-                    self._rotating[spelling] = None
+                if value and len(value) >= _SHORTEST:
+                    self._rotating.pop(value, None)
+                    self._rotating[value] = None
             while len(self._rotating) > _REMEMBERED:
                 del self._rotating[next(iter(self._rotating))]
 
     def scrub(self, text: str) -> str:
         """Return the text with every known secret replaced, in the spellings it is likely to be quoted in."""
         with self._lock:
-            known = [*self._permanent, *self._rotating]
-        for secret in sorted((secret for secret in known if secret in text), key=len, reverse=True):
-            text = text.replace(secret, MASK)
+            known = {*self._permanent, *self._rotating}
+        # No spelling is shorter than the secret itself, so most tokens need not be spelled for most lines.
+        spellings = {spelling for secret in known if len(secret) <= len(text) for spelling in _spellings(secret)}
+        for spelling in sorted(spellings, key=len, reverse=True):
+            text = text.replace(spelling, MASK)
         return text
 
     def scrub_cause(self, error: BaseException) -> BaseException:
@@ -65,9 +67,6 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _spellings(secret: str) -> set[str]:
-    if len(secret) < _SHORTEST:
-        return set()
     raw = secret.encode(errors="surrogatepass")  # the environment may hold bytes that are no text
     encoded = base64.b64encode(raw).decode()
-    spellings = {secret, quote(raw), quote(raw, safe=""), quote_plus(raw), repr(secret)[1:-1], encoded}
-    return {spelling for spelling in spellings if len(spelling) >= _SHORTEST}
+    return {secret, quote(raw), quote(raw, safe=""), quote_plus(raw), repr(secret)[1:-1], encoded}

@@ -167,8 +167,18 @@ class Service:
     def _begin(self, now: Moment) -> None:
         previous = self._agenda.begin(now)
         self._state = evolve(self._state, syncing_since=now.monotonic)
-        (future,) = self._syncing.start([partial(self._syncer.sync, previous=previous, dry_run=self._dry_run)])
+        call = partial(self._syncer.sync, previous=previous, dry_run=self._dry_run, on_bug=self._take_bug)
+        (future,) = self._syncing.start([call])
         future.add_done_callback(partial(self._post, partial(self._end, now)))
+
+    def _take_bug(self, error: BaseException) -> None:
+        """Have the loop tell of an adapter's bug, before it takes the report of the sync."""
+        self._mailbox.put(partial(self._note_bug, error))
+
+    def _note_bug(self, error: BaseException) -> None:
+        trace = self._secrets.scrub("".join(traceback.format_exception(error)))
+        before, self._state = self._state, self._state.after_bug(trace)
+        self._tell(bug_lines(before, self._state))
 
     def _post(self, action: Callable[[Future[T]], None], future: Future[T]) -> None:
         """Have the loop take what a thread has brought."""
@@ -180,15 +190,15 @@ class Service:
         seconds = now.monotonic - began.monotonic
         report = None if error else future.result()
         self._agenda.end(report, now)
-        if report is not None:
-            after = before.after_sync(report, now=now.wall, seconds=seconds)
-        else:
-            trace = "".join(traceback.format_exception(error))
-            after = before.after_bug(self._secrets.scrub(trace), now=now.wall, seconds=seconds)
+        if report is None:
+            self._state = before.after_crash(now=now.wall, seconds=seconds, next_at=self._agenda.due.wall)
+            if error is not None:
+                self._note_bug(error)
+            return
+        after = before.after_sync(report, now=now.wall, seconds=seconds)
         self._state = after = evolve(after, next_at=self._agenda.due.wall)
-        self._tell(bug_lines(before, after) if report is None else sync_lines(before, after, report))
-        if report is not None:
-            self._start_verifying(report)
+        self._tell(sync_lines(before, after, report))
+        self._start_verifying(report)
 
     def _start_verifying(self, report: Report) -> None:
         tokens = {delivery.server_address: delivery.token for delivery in report.deliveries}

@@ -30,7 +30,9 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("CATTLE_URL", "required", "Rancher's address in any form: http://host:8080, .../v2-beta, .../v1/projects/1a5"),
+    Variable(
+        "CATTLE_URL", "required", "Rancher's address in any form: http://host:8080, .../v2-beta, .../v1/projects/1a5"
+    ),
     Variable("CATTLE_ACCESS_KEY", "required", "the API key's access key"),
     Variable("CATTLE_SECRET_KEY", "required", "the API key's secret key"),
     Variable("CATTLE_ACCESS_KEY_FILE", "", "file that holds the access key (Rancher secrets: /run/secrets)"),

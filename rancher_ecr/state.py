@@ -125,7 +125,8 @@ class State:
         syncs: how many syncs had which result: `ok`, `failed` or `bug`.
         outcomes: how many outcomes there were of each change.
         seconds: how long all syncs took.
-        bug: the scrubbed traceback of the bug that ended the last sync; None when none did.
+        bugs: how many bugs there were.
+        bug: the scrubbed traceback of the last one; None once all is well.
     """
 
     started_at: datetime
@@ -142,6 +143,7 @@ class State:
     syncs: Mapping[str, int] = field(factory=lambda: dict.fromkeys(("ok", "failed", "bug"), 0))
     outcomes: Mapping[Change, int] = field(factory=lambda: dict.fromkeys(Change, 0))
     seconds: float = 0.0
+    bugs: int = 0
     bug: str | None = None
 
     def after_sync(self, report: Report, *, now: datetime, seconds: float) -> "State":
@@ -162,12 +164,17 @@ class State:
             syncs=_counted(self.syncs, "ok" if report.ok else "failed"),
             outcomes=outcomes,
             seconds=self.seconds + seconds,
-            bug=None,
+            bug=None if report.ok else self.bug,
         )
 
-    def after_bug(self, trace: str, *, now: datetime, seconds: float) -> "State":
-        """Return what is known once a bug has ended a sync: what it delivered is not."""
-        return evolve(self, last_at=now, syncs=_counted(self.syncs, "bug"), seconds=self.seconds + seconds, bug=trace)
+    def after_bug(self, trace: str) -> "State":
+        """Return what is known once an adapter, or the syncer, has raised what it should not."""
+        return evolve(self, bugs=self.bugs + 1, bug=trace)
+
+    def after_crash(self, *, now: datetime, seconds: float, next_at: datetime) -> "State":
+        """Return what is known once a sync has ended without a report: what it delivered is not."""
+        syncs = _counted(self.syncs, "bug")
+        return evolve(self, last_at=now, syncs=syncs, seconds=self.seconds + seconds, next_at=next_at)
 
     def endangered(self, now: datetime) -> dict[Login, Danger]:
         """The logins that should have been replaced, with how near to their end they are."""

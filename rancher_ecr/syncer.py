@@ -57,18 +57,33 @@ class Syncer:
         self.monotonic = monotonic
         self._crews = _Crews([Crew(1) for _ in self.sources], concurrency)
 
-    def sync(self, *, previous: Report | None = None, dry_run: bool = False) -> Report:
+    def sync(
+        self,
+        *,
+        previous: Report | None = None,
+        dry_run: bool = False,
+        on_bug: Callable[[BaseException], None] | None = None,
+    ) -> Report:
         """Fetch every token once, list every store once, and write what is needed.
 
         Args:
             previous: the last report, to try again what it did not deliver. Its tokens are used again while more than
                 half their life is left, and what was written with them is not written again.
             dry_run: write nothing; the report says what would be done.
+            on_bug: is told each error that a source or store raises against its contract, and the report then says that
+                it failed; without it the error is raised, after everything else is done.
 
         Raises:
-            Exception: only what a source or store raises against its contract, after everything else is done.
+            Exception: only such errors.
         """
-        return _Sync(self, self._crews, previous or Report(), dry_run=dry_run).run()
+        sync = _Sync(self, self._crews, previous or Report(), dry_run=dry_run)
+        report = sync.run()
+        if on_bug is not None:
+            for bug in sync.bugs:
+                on_bug(bug)
+        elif sync.bugs:
+            raise sync.bugs[0] if len(sync.bugs) == 1 else BaseExceptionGroup("several bugs", sync.bugs)
+        return report
 
 
 @define(eq=False)
@@ -140,8 +155,6 @@ class _Sync:
                 listing.steps = plan(tokens, listing.registries, create_missing=self.syncer.create_missing)
         self.write(listings)
         self.note_absences(tokens, listings)
-        if self.bugs:
-            raise self.bugs[0] if len(self.bugs) == 1 else BaseExceptionGroup("several bugs", self.bugs)
         return Report(
             outcomes=tuple(self.outcomes),
             warnings=tuple(self.warnings),
@@ -277,7 +290,7 @@ class _Sync:
         if error is None or isinstance(error, RancherECRError):
             return error
         self.bugs.append(error)
-        return kind(f"{name}: {type(error).__name__}")
+        return kind(f"{name}: {type(error).__name__}, which is a bug of its own")
 
 
 def _by_ref(steps: Iterable[Step]) -> list[list[Step]]:

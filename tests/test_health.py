@@ -96,7 +96,8 @@ def metrics(state: State, now: datetime = START) -> dict[str, float]:
 
 def test_metrics() -> None:
     missing = Outcome(Change.MISSING, "b.example.com", error=SourceError("nowhere"))
-    state = state_of(delivered(), missing).after_bug("x", now=START, seconds=1)
+    state = state_of(delivered(), missing).after_bug("x")
+    state = state.after_crash(now=START, seconds=1, next_at=START)
     state = evolve(state, verdicts={"a.example.com": Verdict(False, ""), "c": Verdict(None, "")})
     told = metrics(state)
     end = (START + timedelta(hours=12)).timestamp()

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -11,7 +12,7 @@ import pytest
 from parties import Calls, raiser, store_of
 from services import Cloud, FastClock, messages, running, until
 
-from rancher_ecr import AuthorizationToken, StoreError, Syncer
+from rancher_ecr import AuthorizationToken, Registry, Report, StoreError, Syncer
 from rancher_ecr.redaction import Secrets
 from rancher_ecr.schedule import Schedule
 from rancher_ecr.service import Service, serve
@@ -118,14 +119,41 @@ def test_a_bug_is_logged_scrubbed_counted_and_survived(caplog: pytest.LogCapture
     scene.cloud.error = KeyError(f"told {SECRET}")
     service = scene.service()
     with running(service):
-        until(lambda: service.state.syncs["bug"] >= 2)
+        until(lambda: service.state.bugs >= 2)
         scene.cloud.error = None
         until(lambda: service.state.syncs["ok"])
     assert pulled(scene.store) == scene.cloud.passwords[-1]
-    (told,) = messages(caplog.records, logging.ERROR)
+    told, failed = messages(caplog.records, logging.ERROR)  # once each, though it came again and again
     assert "Traceback" in told
     assert "KeyError: 'told ***'" in told
+    assert "cloud failed" in failed
     assert SECRET not in caplog.text
+
+
+def test_a_bug_in_one_store_hides_nothing_of_the_others() -> None:
+    class Buggy(MemoryStore):
+        def registries(self) -> Sequence[Registry]:
+            raise KeyError("a bug")
+
+    scene = Scene()
+    syncer = Syncer([scene.cloud], [Buggy("buggy"), scene.store], now=scene.clock.now)
+    service = Service(syncer, clock=scene.clock)
+    with running(service):
+        until(lambda: service.state.bugs >= 2)
+    assert pulled(scene.store) == scene.cloud.passwords[-1]
+    assert len(scene.cloud.passwords) == 1  # what was delivered is known, and the token used again
+    assert [login.store for login in service.state.logins.values()] == [scene.store.name]
+
+
+def test_a_bug_in_the_syncer_itself_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    class Buggy(Syncer):
+        def sync(self, **_: object) -> Report:
+            raise KeyError("a bug")
+
+    service = Service(Buggy([], []), clock=FastClock())
+    with running(service):
+        until(lambda: service.state.syncs["bug"] >= 2)
+    assert len(messages(caplog.records, logging.ERROR)) == 1
 
 
 def test_an_error_that_cannot_be_rendered_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:

@@ -65,7 +65,7 @@ class Told:
 
 def test_before_the_first_sync_nothing_is_ready() -> None:
     assert Told().reasons() == ["no sync has ended yet"]
-    bug = State(started_at=START).after_bug("Traceback\nKeyError: 'x'\n", now=START, seconds=1)
+    bug = State(started_at=START).after_bug("Traceback\nKeyError: 'x'\n")
     assert [reason["reason"] for reason in unready(bug, START)] == ["KeyError: 'x'"]
 
 
@@ -138,7 +138,9 @@ def test_a_refused_login_is_not_ready_and_its_verdict_goes_with_it() -> None:
 
 
 def test_counts() -> None:
-    state = Told()(updated(), failed(B))(updated(), updated(B)).state.after_bug("x", now=START, seconds=1)
+    state = Told()(updated(), failed(B))(updated(), updated(B)).state.after_bug("x")
+    state = state.after_crash(now=START, seconds=1, next_at=START)
+    assert state.bugs == 1
     assert dict(state.syncs) == {"ok": 1, "failed": 1, "bug": 1}
     assert {change.value: count for change, count in state.outcomes.items() if count} == {"updated": 3, "failed": 1}
     assert state.seconds == 4
@@ -182,12 +184,12 @@ def test_a_warning_is_not_repeated_at_its_level() -> None:
 
 def test_a_bug_is_shown_with_its_traceback_once() -> None:
     start = State(started_at=START)
-    first = start.after_bug("Traceback\nKeyError: 'x'", now=START, seconds=1)
+    first = start.after_bug("Traceback\nKeyError: 'x'")
     (line,) = bug_lines(start, first)
     assert (line.level, "Traceback" in line.message) == (logging.ERROR, True)
-    (line,) = bug_lines(first, first.after_bug("Traceback\nKeyError: 'x'", now=START, seconds=1))
+    (line,) = bug_lines(first, first.after_bug("Traceback\nKeyError: 'x'"))
     assert (line.level, "Traceback" in line.message) == (logging.INFO, False)
-    (line,) = bug_lines(first, first.after_bug("Traceback\nKeyError: 'y'", now=START, seconds=1))
+    (line,) = bug_lines(first, first.after_bug("Traceback\nKeyError: 'y'"))
     assert line.level == logging.ERROR
 
 

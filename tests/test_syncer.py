@@ -338,6 +338,19 @@ class Bug:
         raise self.bug
 
 
+def test_whoever_takes_bugs_gets_the_report_as_well() -> None:
+    bug = ZeroDivisionError("a bug")
+    ill, well = store_of(A, name="ill"), store_of(A, name="well")
+    ill.on_request = Calls(registries=raiser(bug))
+    taken: list[BaseException] = []
+    report = syncer([Source(login(A))], [ill, well]).sync(on_bug=taken.append)
+    assert taken == [bug]
+    assert [(outcome.store, outcome.change) for outcome in report.outcomes] == [
+        ("ill", Change.FAILED),
+        ("well", Change.UPDATED),
+    ]
+
+
 def test_several_bugs_come_out_together() -> None:
     bugs = [ZeroDivisionError("one"), LookupError("two")]
     with pytest.raises(ExceptionGroup) as caught:
