@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SHORTEST = 5  # replacing shorter strings would garble ordinary words
-_REMEMBERED = 1024  # tokens rotate for years, and the oldest are long dead
+_REMEMBERED = 512  # tokens rotate for years, and the oldest are long dead
 
 
 class Secrets:
