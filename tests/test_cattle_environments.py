@@ -123,8 +123,8 @@ def test_an_unknown_name_fails_alone_and_is_looked_for_again() -> None:
     server.sim.restart_count()
     syncer.sync(previous=report)
     assert [request.query for request in server.sim.requests if request.path == "/v2-beta/projects"] == [
-        "limit=3000&sort=id",
-        "all=true&limit=3000&sort=id",
+        "",
+        "all=true",
     ], "one look, however many are unknown"
 
 

@@ -58,13 +58,13 @@ class CattleAPI:
         with self._lock:
             if self._version is None:
                 return self._find_version(path)
-        return self.rows(path, "project")
+        return self._project_rows(path)
 
     def _find_version(self, path: str) -> list[Row]:
         for version in VERSIONS:
             self._version = version
             try:
-                return self.rows(path, "project")
+                return self._project_rows(path)
             except StoreError as error:
                 self._version = None
                 # A server that knows the version answers with a code of its own, even to a key without rights.
@@ -74,28 +74,33 @@ class CattleAPI:
             f"{self.host} knows neither {' nor '.join(VERSIONS)}: this is not a Rancher 1.x API; is CATTLE_URL right?"
         )
 
+    def _project_rows(self, path: str) -> list[Row]:
+        return self._complete_rows(path, path, "project")  # Cattle does not page environments
+
     def rows(self, path: str, kind: str) -> list[Row]:
         """Read a collection completely, in the order of ids; `path` may hold a query.
 
         Raises:
             StoreError: it could not be read, or kept changing while it was read page by page.
         """
+        separator = "&" if "?" in path else "?"
+        return self._complete_rows(path, f"{path}{separator}limit={PAGE}&sort=id", kind)
+
+    def _complete_rows(self, path: str, first: str, kind: str) -> list[Row]:
         for _ in range(MOST_RESTARTS):
-            rows = self._read_pages(path, kind)
+            rows = self._read_pages(path, first, kind)
             if rows is not None:
                 return sorted(rows.values(), key=lambda row: number(row["id"]))
         raise StoreError(
             f"{self.host}: {path} changed {MOST_RESTARTS} times while its pages were read; the next sync tries again"
         )
 
-    def _read_pages(self, path: str, kind: str) -> dict[str, Row] | None:
+    def _read_pages(self, path: str, page: str, kind: str) -> dict[str, Row] | None:
         """Read all pages; None when the list shifted on the way.
 
         Cattle's marker is an offset: a row removed between two pages makes the next page begin one row too late. So
         every page but the first is asked to begin with the last row of the page before, and must do so.
         """
-        separator = "&" if "?" in path else "?"
-        page = f"{path}{separator}limit={PAGE}&sort=id"
         rows: dict[str, Row] = {}
         overlap: str | None = None
         for _ in range(MOST_PAGES):
@@ -182,7 +187,7 @@ def _row_of(body: Any, kind: str) -> Row | None:
     if not isinstance(body, dict):
         return None
     row = {name: value for name, value in body.items() if isinstance(value, str) and name != "secretValue"}
-    return row if row.get("type") == kind and _ID.fullmatch(row.get("id", "")) else None
+    return row if row.get("type", kind) == kind and _ID.fullmatch(row.get("id", "")) else None
 
 
 def _resource_of(answer: Answer, kind: str, resource_id: str | None = None) -> Row:
@@ -196,8 +201,8 @@ def _resource_of(answer: Answer, kind: str, resource_id: str | None = None) -> R
 
 def _list_of(answer: Answer, kind: str) -> list[Row]:
     body = answer.body or {}
-    data = body.get("data")
-    if body.get("type") != "collection" or not isinstance(data, list) or body.get("resourceType", kind) != kind:
+    data, of_type = body.get("data"), body.get("resourceType")
+    if body.get("type", "collection") != "collection" or not isinstance(data, list) or of_type not in (None, kind):
         raise StoreError(f"GET {answer.url}: the answer is no list of type {kind}; is this a Rancher 1.x API?")
     rows = [row for row in (_row_of(item, kind) for item in data) if row is not None]
     if len(rows) < len(data):

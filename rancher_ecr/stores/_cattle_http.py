@@ -89,7 +89,8 @@ class CattleHTTP:
     ) -> None:
         self._origin = origin
         self._prefix = prefix
-        self._auth = HTTPBasicAuth(access_key.encode(), secret_key.encode())  # requests would encode text as latin-1
+        # As bytes, since requests would encode text as latin-1; the environment's own may be no text at all.
+        self._auth = HTTPBasicAuth(*(key.encode(errors="surrogateescape") for key in (access_key, secret_key)))
         self._ca_bundle = ca_bundle
         self._session = session or new_session()
         self._secrets = secrets or Secrets(secret_key, f"{access_key}:{secret_key}")
@@ -154,7 +155,8 @@ class CattleHTTP:
         except _TooMuchError as error:
             problem, why = None, str(error)
         except Exception as error:  # noqa: BLE001  # whatever foreign code raises here, the answer did not come
-            problem, why = self._secrets.scrub_cause(error), self._explain(error)
+            problem = self._secrets.scrub_cause(error)
+            why = self._explain(error, self.scrub(str(problem)) or type(error).__name__)
         # Outside the except block, so that the unscrubbed error is not the new one's __context__.
         raise StoreError(f"{method} {url}: {why}") from problem
 
@@ -196,8 +198,7 @@ class CattleHTTP:
                 self._origin = origin
                 _LOG.warning("%s redirects to %s, which is used from now on; set CATTLE_URL to it", url, origin)
 
-    def _explain(self, error: Exception) -> str:
-        text = self.scrub(str(error)) or type(error).__name__
+    def _explain(self, error: Exception, text: str) -> str:
         match error:
             case requests.exceptions.SSLError() | urllib3.exceptions.SSLError():
                 return f"TLS failed; is the certificate's authority in CATTLE_CA_BUNDLE? ({text})"
