@@ -41,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return demo.main()
     if arguments.command == "run":  # the service has handlers of its own, once it is loaded
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(OK))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(OK))
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from rancher_ecr import logs, wiring  # noqa: PLC0415  # loads botocore and requests, which --help does not need
 
     wiring.drop_blank_aws_variables(os.environ)

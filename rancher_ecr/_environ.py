@@ -61,7 +61,9 @@ class Environ:
             return self._read_file(path)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "no text"
-            self.problem(name, f"names {path!r}, which cannot be read: {why}")
+            # What is no path may be the key itself, put there by mistake.
+            shown = f"names {path!r}, which" if "/" in path or "\\" in path else "names a file that"
+            self.problem(name, f"{shown} cannot be read: {why}")
             return None
 
     def items(self, name: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
 
@@ -122,7 +122,7 @@ class Sync:
     def finish_fetching(self, fetches: Sequence[_Fetch]) -> None:
         self.wait([fetch.future for fetch in fetches], share=0.5)
         for fetch in fetches:
-            error = self.error_of(fetch.future, fetch.source.name, SourceError)
+            error = self.error_of(fetch.future, fetch.source.name, SourceError, self.crews.sources[fetch.place])
             if error is None:
                 self.complete_sources.add(fetch.place)
             else:
@@ -132,8 +132,8 @@ class Sync:
 
     def start_listing(self) -> list[_Listing]:
         (roster,) = self.crews.roster.start([lambda: list(self.syncer.stores)])
-        self.wait([roster], share=0.5)
-        error = self.error_of(roster, "looking up the stores", StoreError)
+        self.wait([roster], share=0.65)  # two waits of a minute for Retry-After fit in
+        error = self.error_of(roster, "looking up the stores", StoreError, self.crews.roster)
         if error is not None:
             self.outcomes.append(Outcome(Change.FAILED, error=error))
             return []
@@ -144,7 +144,7 @@ class Sync:
     def finish_listing(self, listings: Sequence[_Listing]) -> None:
         self.wait([listing.future for listing in listings], share=0.75)
         for listing in listings:
-            error = self.error_of(listing.future, listing.store.name, StoreError)
+            error = self.error_of(listing.future, listing.store.name, StoreError, listing.crew)
             if error is None:
                 listing.registries = listing.future.result()
             else:
@@ -163,7 +163,7 @@ class Sync:
             jobs += [(listing, group, future) for group, future in zip(groups, futures, strict=True)]
         self.wait([future for _, _, future in jobs], share=1.0)
         for listing, written, future in jobs:
-            self.settle(listing, written, self.error_of(future, listing.store.name, StoreError))
+            self.settle(listing, written, self.error_of(future, listing.store.name, StoreError, listing.crew))
 
     def was_done(self, listing: _Listing, group: Sequence[Step]) -> bool:
         mine = [delivery for delivery in self.previous.deliveries if delivery.store is listing.store]
@@ -206,11 +206,14 @@ class Sync:
     def wait(self, futures: Sequence[Future[T]], *, share: float) -> None:
         wait(futures, timeout=max(0.0, self.begin + self.syncer.timeout * share - self.syncer.monotonic()))
 
-    def error_of(self, future: Future[T], name: str, kind: type[RancherECRError]) -> RancherECRError | None:
+    def error_of(
+        self, future: Future[T], name: str, kind: type[RancherECRError], crew: Crew[Any]
+    ) -> RancherECRError | None:
         """The error a call ended with; what has not ended is given up, and bugs are kept for the end of the sync."""
         if future.cancel():
             return kind(f"{name}: there was no time left to begin within {self.syncer.timeout:g} s")
         if not future.done():
+            crew.give_up()
             return kind(
                 f"{name}: no answer in the time of one sync ({self.syncer.timeout:g} s); abandoned, "
                 "and not asked again before that call returns"

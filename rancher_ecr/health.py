@@ -123,4 +123,4 @@ def _reason(store: str | None, server_address: str | None, source: str | None, r
 
 def _json(status: int, body: object, secrets: Secrets | None = None) -> Answer:
     text = json.dumps(body if secrets is None else scrubbed(body, secrets), indent=1, ensure_ascii=False)
-    return Answer(status, _JSON, f"{text}\n".encode())
+    return Answer(status, _JSON, f"{text}\n".encode(errors="backslashreplace"))  # foreign text may hold surrogates

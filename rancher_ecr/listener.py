@@ -125,6 +125,8 @@ class Listener:
             server.close()
             for writer in self._open.values():
                 writer.transport.abort()
+            if self._open:  # or asyncio.run would cancel them, and complain of it
+                await asyncio.wait(list(self._open), timeout=1)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

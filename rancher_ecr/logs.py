@@ -32,11 +32,17 @@ def configure(level: int, log_format: str, secrets: Secrets, *, stream: TextIO |
     handler.name = _HANDLER_NAME
     handler.setFormatter(JSONFormatter(secrets) if log_format == "json" else TextFormatter(secrets))
     handler.setLevel(level)
+    handler.addFilter(_is_news)
     root = logging.getLogger()
     for old in [old for old in root.handlers if old.name == _HANDLER_NAME]:
         root.removeHandler(old)
     root.addHandler(handler)
     logging.getLogger("rancher_ecr").setLevel(level)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out urllib3's warning of every attempt it repeats: what came of them is told once, by us."""
+    return record.levelno >= logging.ERROR or not record.name.startswith("urllib3.")
 
 
 class TextFormatter(logging.Formatter):

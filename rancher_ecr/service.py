@@ -202,7 +202,11 @@ class Service:
 
     def _start_verifying(self, report: Report) -> None:
         tokens = {delivery.server_address: delivery.token for delivery in report.deliveries}
-        if self._verify is None or not tokens or self._verifying.is_hanging:
+        if self._verify is None or not tokens:
+            return
+        if self._verifying.is_hanging:
+            self._verifying.give_up()
+            _LOG.warning("registries that were asked about their login have not answered yet; they are asked next time")
             return
         pending, refused = set(tokens), set[str]()
 

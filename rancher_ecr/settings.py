@@ -139,7 +139,10 @@ class Settings:
 
     @classmethod
     def from_environ(
-        cls, environ: Mapping[str, str], *, read_file: Callable[[str], str] = lambda path: Path(path).read_text("utf-8")
+        cls,
+        environ: Mapping[str, str],
+        *,
+        read_file: Callable[[str], str] = lambda path: Path(path).read_text("utf-8-sig"),
     ) -> "Settings":
         """Read all settings; blank variables count as unset.
 
@@ -256,9 +259,8 @@ def _read_proxy_hosts(env: Environ) -> dict[str | None, tuple[str, ...]]:
         account, equals, text = item.rpartition("=")
         host = "ecr" if text.strip().lower() == "ecr" else server_address(text)
         if not host or (equals and not _ACCOUNT.fullmatch(account.strip())):
-            env.problem(
-                "ECR_PROXY_HOST", f"holds {item!r}; use host, host:port, ecr, or 123456789012=host, with commas"
-            )
+            shown = "a user name or password" if "@" in item else repr(item)
+            env.problem("ECR_PROXY_HOST", f"holds {shown}; use host, host:port, ecr, or 123456789012=host, with commas")
             continue
         key = account.strip() or None
         hosts[key] = (*hosts.get(key, ()), host)

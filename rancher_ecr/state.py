@@ -200,6 +200,9 @@ class State:
         return self.syncs["ok"] + self.syncs["failed"] > 0
 
 
+_SAME_END = timedelta(seconds=5)
+"""An end is told by an answer's Date, in whole seconds: one token that comes twice ends at two moments nearby."""
+
 _NO_STORES = Subject(None, None, None, None)
 """What it is about when not even the list of stores could be had."""
 
@@ -219,7 +222,8 @@ def _logins(known: Mapping[Place, Login], outcomes: Iterable[Outcome], now: date
         old = known.get(place)
         if len(ends) == len(of_place):  # of two registries with one address, either may be the one that is used
             end = min(ends)
-            logins[place] = old if old and old.expires_at == end else Login(*place, delivered_at=now, expires_at=end)
+            same = old is not None and abs(old.expires_at - end) < _SAME_END
+            logins[place] = old if old and same else Login(*place, delivered_at=now, expires_at=end)
         elif old and any(outcome.change is Change.FAILED for outcome in of_place):
             logins[place] = old
     kept = {

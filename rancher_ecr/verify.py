@@ -1,5 +1,8 @@
 """Asks a registry whether it accepts a login. It never follows a redirect, and never raises."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import requests
 
 from rancher_ecr.model import AuthorizationToken
@@ -27,13 +30,13 @@ def verify(
     """
     url = f"{scheme}://{server_address}/v2/"
     try:
-        with requests.get(
-            url,
-            auth=(token.username, token.password),
-            timeout=timeout,
-            allow_redirects=False,  # the login is for this host alone
-            stream=True,  # the status says all; a body may be endless
-        ) as answer:
+        session = requests.Session()
+        session.auth = (token.username, token.password)
+        request = session.prepare_request(requests.Request("GET", url))
+        settings: Mapping[str, Any] = session.merge_environment_settings(url, {}, True, None, None)
+        # Not session.send: it reads a redirect's body to its end. The login is for this host alone, the status says
+        # all, and a body may be endless.
+        with session, session.get_adapter(url).send(request, timeout=timeout, **settings) as answer:
             status = answer.status_code
     except requests.exceptions.SSLError as error:
         return Verdict(None, f"TLS failed ({type(error).__name__})")

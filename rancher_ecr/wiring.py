@@ -131,8 +131,9 @@ def known_secrets(environ: Mapping[str, str], settings: Settings) -> Secrets:
 
 
 def drop_blank_aws_variables(environ: MutableMapping[str, str]) -> None:
-    """Remove AWS variables that are set to nothing."""
-    for name in [name for name, value in environ.items() if name.startswith("AWS_") and not value.strip()]:
+    """Remove AWS variables that are set to nothing, and the one of requests that botocore reads too."""
+    names = [name for name in environ if name.startswith("AWS_") or name == "REQUESTS_CA_BUNDLE"]
+    for name in [name for name in names if not environ[name].strip()]:
         del environ[name]
 
 

@@ -103,12 +103,12 @@ def test_an_administrator_may_choose_those_of_others(wanted: str) -> None:
 
 def test_an_unknown_name_fails_alone_and_is_looked_for_again() -> None:
     server = Server()
-    stores = server.environments("Default", "Staging", "Not mine")
+    stores = server.environments("Default", "Staging", "Not mine", "Nowhere")
     syncer = Syncer([StaticTokenSource([token(HOST)])], stores)
     report = syncer.sync()
     assert [outcome.change for outcome in report.outcomes].count(Change.UPDATED) == 1
     failed = {outcome.store: str(outcome.error) for outcome in report.failures}
-    assert failed.keys() == {"rancher:8080/Staging", "rancher:8080/Not mine"}
+    assert failed.keys() == {"rancher:8080/Staging", "rancher:8080/Not mine", "rancher:8080/Nowhere"}
     assert "CATTLE_ENVIRONMENTS" in failed["rancher:8080/Staging"]
     assert "the key sees Default (1a5, active), Prod (1a6, active)" in failed["rancher:8080/Staging"]
     assert server.passwords() == ["new", "old", "old"]

@@ -1,17 +1,21 @@
 """Which login counts, how it is written, how what is missing is created: on the simulator, then what a pull gets."""
 
 import itertools
+import json
 import time
+from collections.abc import Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rancher import ENGINES, HOST, URL, VERSIONS, World, api_of, at_once, token, world
+from rancher import ENGINES, HOST, URL, VERSIONS, World, api_of, at_once, session_of, token, world
 
 from rancher_ecr import AuthorizationToken, Change, RegistryUnusableError, StoreError, StoreResponseError, Syncer
 from rancher_ecr.model import Registry
 from rancher_ecr.sources.static import StaticTokenSource
-from rancher_ecr.stores._cattle_registries import CattleRef
+from rancher_ecr.stores._cattle_registries import CattleRef, read_registries
 from rancher_ecr.stores.cattle import CattleStore
 from rancher_ecr.testing.cattle import (
     CattleSimulator,
@@ -20,9 +24,13 @@ from rancher_ecr.testing.cattle import (
     StoredRegistry,
     answer,
     lose_answer,
+    lose_request,
     writes,
 )
 from rancher_ecr.testing.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ACTIVE_STATES = ("requested", "registering", "activating", "active", "updating-active")
 
@@ -414,6 +422,38 @@ def test_an_address_that_came_to_be_meanwhile_is_used() -> None:
     registry = w.add(HOST.upper(), ("bob", "his"))
     w.store.create(HOST, token(HOST))
     assert w.alive(HOST) == [(registry, [("AWS", "new")])]
+    assert [request.method for request in w.sim.requests if request.method != "GET"] == ["POST", "PUT"]
+
+
+def test_a_login_that_came_to_be_meanwhile_is_used() -> None:
+    w = world()
+    theirs: list[str] = []
+
+    def be_faster(request: Request) -> bool:
+        if request.method == "POST" and "registrycredentials" in request.path and not theirs:
+            theirs.append(w.sim.add_credential(w.sim.registries(w.project)[0].id, "bob", "his"))
+        return False
+
+    w.sim.faults.on(be_faster, lose_answer)
+    w.store.create(HOST, token(HOST))
+    assert w.pull(HOST) == ("AWS", "new")
+    assert w.sim.credentials(w.project)[0].id == theirs[0]
+    assert [row.removed for row in w.sim.credentials(w.project)] == [False, True], "ours is withdrawn"
+
+
+@pytest.mark.parametrize("path", ["registries", "registrycredentials"])
+def test_a_creation_that_did_not_arrive_says_what_failed(path: str) -> None:
+    w = world()
+    w.sim.faults.on(lambda request: request.method == "POST" and request.path.endswith(path), lose_request)
+    with pytest.raises(StoreError, match=rf"^POST .*/{path}: .*is Rancher up"):
+        w.store.create(HOST, token(HOST))
+
+
+@pytest.mark.parametrize("state", ["active", "inactive", "error"])
+def test_a_row_with_a_time_of_removal_is_gone(state: str) -> None:
+    row = {"id": "1sp1", "type": "registry", "serverAddress": HOST, "state": state}
+    assert len(read_registries([row], [])) == 1
+    assert read_registries([row | {"removed": "2026-01-01T00:00:00Z"}], []) == []
 
 
 def test_an_inactive_one_of_that_address_is_said() -> None:
@@ -468,14 +508,30 @@ def test_creation_tells_where_it_came_from() -> None:
     assert all(mark.startswith("created by rancher-ecr ") for mark in marks)
 
 
+def forgetting(sim: CattleSimulator) -> "WSGIApplication":
+    """A server that keeps no descriptions."""
+
+    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        body = environ["wsgi.input"].read()
+        kept = {name: value for name, value in json.loads(body or b"{}").items() if name != "description"}
+        content = json.dumps(kept).encode() if body else b""
+        return sim(environ | {"wsgi.input": BytesIO(content), "CONTENT_LENGTH": str(len(content))}, start_response)
+
+    return app
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("transition", [0.0, 0.01])
-def test_instances_at_once_leave_one_registry_and_one_login(version: str, transition: float) -> None:
+@pytest.mark.parametrize(("transition", "forgets"), [(0.0, False), (0.01, False), (0.0, True)])
+def test_instances_at_once_leave_one_registry_and_one_login(
+    version: str,
+    transition: float,
+    forgets: bool,  # noqa: FBT001  # pytest passes it
+) -> None:
     for _ in range(5):
         sim = CattleSimulator(racy_creates=True, transition=transition, latency=0.002)
         project = sim.add_project("Default")
         key = sim.add_environment_key(project)
-        sessions = [sim.session() for _ in range(3)]
+        sessions = [session_of(forgetting(sim) if forgets else sim) for _ in range(3)]
         stores = [
             CattleStore(api_of(session, key, f"{URL}/{version}"), project, "x", sleep=lambda s: time.sleep(s / 20))
             for session in sessions

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from rancher_ecr._crew import Crew, StillHangingError
+from rancher_ecr._crew import Crew, GivenUpError, StillHangingError
 
 SOON = 10.0  # seconds until a test gives up
 
@@ -130,3 +130,31 @@ def test_what_hangs_does_not_hold_up_the_interpreters_exit() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=60)
     assert done.stdout == "over\n"
+
+
+def test_a_call_that_dribbles_on_ends_when_it_is_given_up() -> None:
+    dribbling = threading.Event()
+
+    def dribble() -> None:
+        while True:  # as a connection does that brings one byte now and then
+            dribbling.set()
+            time.sleep(0.01)
+
+    crew = Crew[None](1)
+    (future,) = crew.start([dribble])
+    assert dribbling.wait(10)
+    crew.give_up()
+    with pytest.raises(GivenUpError):
+        future.result(10)
+    assert not crew.is_hanging
+    (again,) = crew.start([lambda: None])
+    assert again.result(10) is None
+
+
+def test_giving_up_what_has_ended_does_nothing() -> None:
+    crew = Crew[int](1)
+    (future,) = crew.start([lambda: 1])
+    assert future.result(10) == 1
+    crew.give_up()
+    (again,) = crew.start([lambda: 2])
+    assert again.result(10) == 2

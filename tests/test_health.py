@@ -323,3 +323,9 @@ def test_every_address_of_the_machine_is_listened_on() -> None:
         for host in hosts:
             with contextlib.closing(socket.create_connection((host, port), timeout=SOON)) as connection:
                 assert connection.getpeername()[1] == port
+
+
+def test_a_page_survives_text_that_is_no_unicode() -> None:
+    state = state_of(Outcome(Change.MISSING, "b.example.com", error=SourceError("\ud800 came from afar")))
+    for path in ("/readyz", "/metrics"):
+        assert answer(path, state, Moment(START, 0), Secrets()).status in {200, 503}

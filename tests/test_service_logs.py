@@ -63,7 +63,7 @@ def test_json_is_one_object_a_line_with_what_extra_gave(configured: Configure) -
 def test_no_secret_is_shown(configured: Configure, log_format: str) -> None:
     stream = configured(log_format, logging.DEBUG)
     LOG.error("a %s", SECRET, exc_info=ValueError(f"told {SECRET}"), extra={"where": [SECRET, {"x": SECRET}]})
-    logging.getLogger("urllib3.connectionpool").warning("retrying %s", SECRET)
+    logging.getLogger("asyncio").warning("retrying %s", SECRET)
     shown = stream.getvalue()
     assert shown.count("***") >= 3
     assert SECRET not in shown
@@ -108,3 +108,10 @@ def test_it_goes_to_standard_error_by_default(configured: Configure, capsys: pyt
     shown = capsys.readouterr()
     assert ("here" in shown.err, shown.out) == (True, "")
     assert sys.stderr is not None
+
+
+def test_what_urllib3_repeats_is_not_told_each_time(configured: Configure) -> None:
+    stream = configured()
+    logging.getLogger("urllib3.connectionpool").warning("Retrying")
+    logging.getLogger("urllib3.connectionpool").error("broken")
+    assert [line.endswith("broken") for line in stream.getvalue().splitlines()] == [True]

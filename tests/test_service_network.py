@@ -157,8 +157,9 @@ def test_each_ends_in_time_says_so_and_heals(
             assert service.answer("/healthz").status == 200
             assert b"rancher/Default" in service.answer("/readyz").body
             if fault in HANGING:
-                assert network.connections == 1  # nothing new is started against it
-                assert calls() == 1
+                # Nothing new is started before it returns; what brings a byte now and then returns when it is given up.
+                assert calls() <= 1
+                assert (network.connections == 1) is (fault is silence)
             network.close()
             with simulator[0].serve(port=network.port):
                 until(lambda: service.state.syncs["ok"])

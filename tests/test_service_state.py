@@ -219,3 +219,11 @@ def test_verdicts_are_logged_when_they_change() -> None:
         verdicts = {A: verdict}
     info, debug, warning, error = logging.INFO, logging.DEBUG, logging.WARNING, logging.ERROR
     assert levels == [info, debug, error, info, warning, debug, info]
+
+
+def test_a_token_that_comes_again_stays_as_old_as_it_is() -> None:
+    told = Told()(updated())
+    late = told.state.after_sync(
+        Report(outcomes=(updated(end=12 * HOUR + timedelta(seconds=0.4)),)), now=START + 11.5 * HOUR, seconds=1
+    )
+    assert list(late.endangered(START + 11.5 * HOUR).values()) == [Danger.HIGH]

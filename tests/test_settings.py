@@ -246,3 +246,21 @@ def test_any_environment_gives_settings_or_a_settings_error(environ: dict[str, s
     except SettingsError as error:
         found = error.problems
     assert all(problem.split()[0] in names for problem in found)
+
+
+def test_no_problem_shows_a_secret() -> None:
+    told = problems(
+        {
+            **PLAIN,
+            "ECR_PROXY_HOST": "http://u:hunter22@h",
+            "CATTLE_SECRET_KEY": "",
+            "CATTLE_SECRET_KEY_FILE": "the-key-itself",
+        }
+    )
+    assert len(told) == 2
+    assert "hunter22" not in str(told)
+    assert "the-key-itself" not in str(told)
+
+
+def test_the_bare_server_with_schemas() -> None:
+    assert parse_cattle_url("http://h:8080/schemas") == CattleURL("http://h:8080")

@@ -87,7 +87,7 @@ class CattleHTTP:
         limits: Limits = DEFAULT_LIMITS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._origin = origin
+        self._configured = self._origin = origin
         self._prefix = prefix
         # As bytes, since requests would encode text as latin-1; the environment's own may be no text at all.
         self._auth = HTTPBasicAuth(*(key.encode(errors="surrogateescape") for key in (access_key, secret_key)))
@@ -124,8 +124,14 @@ class CattleHTTP:
         if secret is not None:
             self._secrets.add(secret, json.dumps(secret)[1:-1])  # as it is, and as the body spells it
         while True:
-            url = f"{self._origin}{self._prefix}{path}"
-            answer, location = self._exchange(method, url, body)
+            origin = self._origin
+            url = f"{origin}{self._prefix}{path}"
+            try:
+                answer, location = self._exchange(method, url, body)
+            except StoreError:
+                if method == "GET":  # or one lost answer to a write would send the other writes into a redirect
+                    self._return_from(origin)
+                raise
             if location is None:
                 return answer
             self._move(method, url, location)  # from http to https alone, so this comes to an end
@@ -156,7 +162,7 @@ class CattleHTTP:
             problem, why = None, str(error)
         except Exception as error:  # noqa: BLE001  # whatever foreign code raises here, the answer did not come
             problem = self._secrets.scrub_cause(error)
-            why = self._explain(error, self.scrub(str(problem)) or type(error).__name__)
+            why = self._explain(error, str(problem) or type(error).__name__)
         # Outside the except block, so that the unscrubbed error is not the new one's __context__.
         raise StoreError(f"{method} {url}: {why}") from problem
 
@@ -181,6 +187,7 @@ class CattleHTTP:
         """
         try:
             old, target = urlsplit(url), urlsplit(urljoin(url, location))
+            _ = target.port  # raises when it is no number
         except ValueError:
             raise StoreError(f"{method} {url} was redirected to what is no URL; is CATTLE_URL right?") from None
         origin = f"{target.scheme}://{target.netloc.rpartition('@')[2]}"
@@ -191,14 +198,29 @@ class CattleHTTP:
             and old.path.rstrip("/") == target.path.rstrip("/")
         )
         if not moved:
+            same_path = target.path.endswith(old.path[len(self._prefix) :])
+            remedy = (
+                f"set CATTLE_URL to {self.scrub(origin + target.path.removesuffix(old.path[len(self._prefix) :]))}"
+                if same_path
+                else "is CATTLE_URL right, or a login page in front?"
+            )
             shown = self.scrub(origin + target.path)
-            raise StoreError(f"{method} {url} was redirected to {shown}, which is not followed; set CATTLE_URL to it")
+            raise StoreError(f"{method} {url} was redirected to {shown}, which is not followed; {remedy}")
         with self._lock:
             if self._origin != origin:
                 self._origin = origin
                 _LOG.warning("%s redirects to %s, which is used from now on; set CATTLE_URL to it", url, origin)
 
+    def _return_from(self, origin: str) -> None:
+        """Go back to the configured origin: where a redirect has led to there is no answer, so it may be gone."""
+        with self._lock:
+            if self._origin == origin:
+                self._origin = self._configured
+
     def _explain(self, error: Exception, text: str) -> str:
+        reason = getattr(error.args[0], "reason", None) if error.args else None
+        if isinstance(reason, urllib3.exceptions.ReadTimeoutError):  # what requests makes of it does not say so
+            error = reason
         match error:
             case requests.exceptions.SSLError() | urllib3.exceptions.SSLError():
                 return f"TLS failed; is the certificate's authority in CATTLE_CA_BUNDLE? ({text})"

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 _PATH = re.compile(
-    r"(?P<prefix>.*?)(?:/(?P<version>v1|v2-beta)(?:/projects/(?P<project_id>[^/]+))?(?:/schemas)?)?/?", re.IGNORECASE
+    r"(?P<prefix>.*?)(?:/(?P<version>v1|v2-beta)(?:/projects/(?P<project_id>[^/]+))?)?(?:/schemas)?/?", re.IGNORECASE
 )
 _VERSION_SEGMENT = re.compile(r"/v\d[^/]*(?:/|$)", re.IGNORECASE)
 
