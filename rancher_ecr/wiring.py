@@ -1,7 +1,7 @@
 """Settings -> Syncer: the only file that picks concrete classes."""
 
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from rancher_ecr.errors import SettingsError
@@ -49,18 +49,23 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         settings = Settings.from_environ(environ)
     except SettingsError as error:
         problems += error.problems
-        if not environ.get("AWS_REGION", "").strip():
-            problems += _source_problems()
+        regions = [region.strip() for region in environ.get("AWS_REGION", "").split(",") if region.strip()]
+        problems += _collect_sources(regions, ECRTokenSource)[1]
         raise SettingsError(problems) from None
     return settings
 
 
-def _source_problems() -> tuple[str, ...]:
-    try:
-        ECRTokenSource()
-    except SettingsError as error:
-        return error.problems
-    return ()
+def _collect_sources(
+    regions: Sequence[str], make: Callable[[str | None], ECRTokenSource]
+) -> tuple[list[ECRTokenSource], list[str]]:
+    """Make the source of each region, or botocore's own; return them, and what is wrong with any, each once."""
+    sources, problems = [], dict[str, None]()
+    for region in regions or (None,):
+        try:
+            sources.append(make(region))
+        except SettingsError as error:
+            problems.update(dict.fromkeys(error.problems))
+    return sources, list(problems)
 
 
 def make_syncer(settings: Settings, secrets: Secrets) -> Syncer:
@@ -73,8 +78,9 @@ def make_syncer(settings: Settings, secrets: Secrets) -> Syncer:
     Raises:
         SettingsError: botocore refuses a region, profile or role.
     """
-    sources = [
-        ECRTokenSource(
+    sources, problems = _collect_sources(
+        settings.regions,
+        lambda region: ECRTokenSource(
             region,
             settings.registry_ids,
             role_arn=settings.role_arn,
@@ -83,9 +89,10 @@ def make_syncer(settings: Settings, secrets: Secrets) -> Syncer:
             endpoint_url=settings.ecr_endpoint_url,
             proxy_hosts=settings.proxy_hosts,
             secrets=secrets,
-        )
-        for region in settings.regions or (None,)
-    ]
+        ),
+    )
+    if problems:
+        raise SettingsError(problems)
     url = settings.cattle_url
     http = CattleHTTP(
         url.origin,

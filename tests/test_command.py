@@ -151,6 +151,9 @@ def test_wrong_settings_are_all_named_at_once(world: World) -> None:
     for name in ("CATTLE_URL", "CATTLE_ACCESS_KEY", "CATTLE_SECRET_KEY", "LISTEN_PORT", "AWS_REGION"):
         assert name in done.stderr
     assert "Traceback" not in done.stderr
+    done = run("once", env={"AWS_REGION": "x y,z w", "AWS_EC2_METADATA_DISABLED": "true"})
+    assert done.returncode == 2
+    assert all(text in done.stderr for text in ("'x y'", "'z w'", "CATTLE_URL"))
     no_region = {k: v for k, v in world.variables(Key("a", "secret-key")).items() if k != "AWS_REGION"}
     done = run("once", env=no_region)
     assert (done.returncode, "AWS_REGION" in done.stderr) == (2, True)
