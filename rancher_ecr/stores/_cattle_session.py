@@ -1,13 +1,16 @@
 """The requests session for a Rancher API: its connections, and what is sent a second time. Knows no URL and no key."""
 
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import ConnectionPool
 from urllib3.exceptions import InvalidHeader
-from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
+
+if TYPE_CHECKING:  # urllib3 1.26, which requests still takes, has no such name
+    from urllib3.response import BaseHTTPResponse
 
 LONGEST_RETRY_AFTER = 60
 CONNECTIONS = 8
@@ -16,7 +19,7 @@ CONNECTIONS = 8
 class PatientRetry(Retry):
     """Honours Retry-After, though for a minute at the most, and never waits for the body of a failure."""
 
-    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+    def get_retry_after(self, response: "BaseHTTPResponse") -> float | None:
         """Give the seconds to wait; None when the header is not there, or makes no sense."""
         try:
             seconds = super().get_retry_after(response)
@@ -28,7 +31,7 @@ class PatientRetry(Retry):
         self,
         method: str | None = None,
         url: str | None = None,
-        response: BaseHTTPResponse | None = None,
+        response: "BaseHTTPResponse | None" = None,
         error: Exception | None = None,
         _pool: ConnectionPool | None = None,
         _stacktrace: TracebackType | None = None,
@@ -52,7 +55,6 @@ def new_session() -> requests.Session:
         allowed_methods=frozenset({"GET", "PUT"}),  # a POST creates, so it is never repeated unseen
         status_forcelist=frozenset({429, 500, 502, 503, 504}),
         backoff_factor=0.5,
-        backoff_jitter=0.5,
         raise_on_status=False,
     )
     session = requests.Session()
