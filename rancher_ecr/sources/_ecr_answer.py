@@ -12,17 +12,14 @@ from rancher_ecr.model import AuthorizationToken, server_address
 from rancher_ecr.redaction import Secrets
 from rancher_ecr.sources._ecr_hosts import RegistryHost, registry_host, server_addresses
 
-_MOST_SKEW = timedelta(hours=1)  # AWS refuses a clock that is five minutes off, so a larger Date is not AWS's
-
 
 def clock_offset(answer: Mapping[str, Any], now: datetime) -> timedelta:
     """Return how far this machine's clock is ahead of AWS's, by the answer's own Date; zero when it has no good one."""
     date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
     try:
-        offset = now - email.utils.parsedate_to_datetime(date)
+        return now - email.utils.parsedate_to_datetime(date)
     except (ValueError, TypeError, OverflowError):  # TypeError: a Date without a zone, as -0000 is read
         return timedelta(0)
-    return offset if abs(offset) < _MOST_SKEW else timedelta(0)
 
 
 def read_host(entry: Mapping[str, Any], dns_suffixes: Iterable[str]) -> RegistryHost | None:
