@@ -32,7 +32,7 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 all well, 1 something not delivered, 2 wrong settings."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parse(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a registry's address may be any text
@@ -96,7 +96,7 @@ def _print_report(report: Report) -> None:
         print(f"{prefix}{outcome}", file=sys.stdout if outcome.ok else sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="rancher-ecr",
         description="Keeps Amazon ECR logins in Rancher 1.x fresh. Everything is set by environment variables.",
@@ -107,7 +107,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", nargs="?", choices=_COMMANDS, default="run", metavar="command", help=commands)
     parser.add_argument("--dry-run", action="store_true", help="with once: write nothing, say what would be done")
     parser.add_argument("--version", action="version", version=f"rancher-ecr {__version__}")
-    return parser
+    arguments = parser.parse_args(argv)
+    if arguments.dry_run and arguments.command not in {"once", "check"}:
+        parser.error("--dry-run goes with once or check")  # never write when somebody asked not to
+    return arguments
 
 
 def _describe_variables() -> str:

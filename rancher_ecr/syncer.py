@@ -13,7 +13,7 @@ from rancher_ecr.protocols import RegistryStore, TokenSource
 class Syncer:
     """Joins token sources and registry stores.
 
-    Sources, stores and refs are called side by side, in daemon threads, and each fails alone. What hangs is abandoned
+    Sources, stores and refs are called side by side, in daemon threads, and each fails alone. What hangs is given up
     when its time is up, and its source or store is not called again before that call has returned.
 
     Args:

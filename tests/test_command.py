@@ -135,6 +135,14 @@ def test_check_and_dry_run_write_nothing(world: World) -> None:
     assert {request.method for request in world.rancher.requests} == {"GET"}
 
 
+def test_the_service_refuses_a_dry_run_rather_than_write(world: World) -> None:
+    env = world.variables(world.rancher.add_environment_key(world.project), LISTEN_PORT="off")
+    for arguments in (("--dry-run",), ("run", "--dry-run")):
+        done = run(*arguments, env=env)
+        assert (done.returncode, "--dry-run goes with once" in done.stderr) == (2, True)
+    assert not world.rancher.requests
+
+
 def test_what_is_not_delivered_is_said_on_stderr_and_the_rest_is_delivered(world: World) -> None:
     world.rancher.add_credential(world.rancher.add_registry(world.project, HOST), "AWS", "stale")
     key = world.rancher.add_environment_key(world.project)
